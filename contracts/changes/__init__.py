@@ -1,0 +1,1 @@
+"""Dated API changes: one file per breaking change, found by discovery."""

@@ -1,0 +1,1 @@
+"""Canonical records, named as the professional-services field names them (docs/contracts.md)."""

@@ -1,0 +1,1 @@
+"""What dashboards, portals and mobile apps ask of the experience tier."""

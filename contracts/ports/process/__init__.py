@@ -1,0 +1,1 @@
+"""What partners, views and the command line ask of the process tier."""

@@ -1,0 +1,1 @@
+"""What Firmwire asks of any vendor system, in canonical words."""
