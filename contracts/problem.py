@@ -32,28 +32,78 @@ class Fault(Enum):
     UNAUTHENTICATED = ("unauthenticated", 401, Retry.NEVER, "Who is calling is not proven")
     FORBIDDEN = ("forbidden", 403, Retry.NEVER, "The caller may not do this")
     NOT_FOUND = ("not_found", 404, Retry.NEVER, "There is no such thing")
-    METHOD_NOT_ALLOWED = ("method_not_allowed", 405, Retry.NEVER, "The method does not fit the address")
+    METHOD_NOT_ALLOWED = (
+        "method_not_allowed",
+        405,
+        Retry.NEVER,
+        "The method does not fit the address",
+    )
     CONFLICT = ("conflict", 409, Retry.NEVER, "The state does not allow this")
     IN_PROGRESS = ("in_progress", 409, Retry.LATER, "The same request is still being worked on")
     GONE = ("gone", 410, Retry.NEVER, "This version or thing has been withdrawn")
     STALE = ("stale", 412, Retry.NEVER, "The record changed since it was read")
     TOO_LARGE = ("too_large", 413, Retry.NEVER, "The request is too large")
-    UNSUPPORTED_MEDIA_TYPE = ("unsupported_media_type", 415, Retry.NEVER, "The content type is not understood")
+    UNSUPPORTED_MEDIA_TYPE = (
+        "unsupported_media_type",
+        415,
+        Retry.NEVER,
+        "The content type is not understood",
+    )
     INVALID = ("invalid", 422, Retry.NEVER, "A field is missing or wrong")
-    KEY_REUSED = ("key_reused", 422, Retry.NEVER, "The idempotency key was used for another request")
+    KEY_REUSED = (
+        "key_reused",
+        422,
+        Retry.NEVER,
+        "The idempotency key was used for another request",
+    )
     PRECONDITION_REQUIRED = ("precondition_required", 428, Retry.NEVER, "If-Match is required")
     RATE_LIMITED = ("rate_limited", 429, Retry.LATER, "Too many requests")
     INTERNAL = ("internal", 500, Retry.ASK_FIRST, "Something went wrong on our side")
-    UPSTREAM_BROKEN = ("upstream_broken", 502, Retry.ASK_FIRST, "The answer from inside could not be used")
+    UPSTREAM_BROKEN = (
+        "upstream_broken",
+        502,
+        Retry.ASK_FIRST,
+        "The answer from inside could not be used",
+    )
     UNAVAILABLE = ("unavailable", 503, Retry.LATER, "The service cannot answer now")
-    DEADLINE_EXCEEDED = ("deadline_exceeded", 504, Retry.ASK_FIRST, "The time for this request ran out")
+    DEADLINE_EXCEEDED = (
+        "deadline_exceeded",
+        504,
+        Retry.ASK_FIRST,
+        "The time for this request ran out",
+    )
     VENDOR_REJECTED = ("vendor_rejected", 422, Retry.NEVER, "The vendor system refused the content")
     VENDOR_AUTH = ("vendor_auth", 502, Retry.LATER, "The vendor system refused our credentials")
-    VENDOR_THROTTLED = ("vendor_throttled", 503, Retry.LATER, "The vendor system's quota is used up")
-    VENDOR_MAINTENANCE = ("vendor_maintenance", 503, Retry.LATER, "The vendor system is in maintenance")
-    VENDOR_DOWN = ("vendor_down", 503, Retry.LATER, "The vendor system cannot be reached; nothing was done")
-    VENDOR_SILENT = ("vendor_silent", 504, Retry.ASK_FIRST, "The vendor system did not answer; it may have acted")
-    VENDOR_CONFUSED = ("vendor_confused", 502, Retry.ASK_FIRST, "The vendor system answered nonsense")
+    VENDOR_THROTTLED = (
+        "vendor_throttled",
+        503,
+        Retry.LATER,
+        "The vendor system's quota is used up",
+    )
+    VENDOR_MAINTENANCE = (
+        "vendor_maintenance",
+        503,
+        Retry.LATER,
+        "The vendor system is in maintenance",
+    )
+    VENDOR_DOWN = (
+        "vendor_down",
+        503,
+        Retry.LATER,
+        "The vendor system cannot be reached; nothing was done",
+    )
+    VENDOR_SILENT = (
+        "vendor_silent",
+        504,
+        Retry.ASK_FIRST,
+        "The vendor system did not answer; it may have acted",
+    )
+    VENDOR_CONFUSED = (
+        "vendor_confused",
+        502,
+        Retry.ASK_FIRST,
+        "The vendor system answered nonsense",
+    )
 
 
 FAULT_BY_CODE: dict[str, Fault] = {fault.code: fault for fault in Fault}

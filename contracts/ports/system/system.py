@@ -1,0 +1,70 @@
+"""What every vendor connector answers, whatever it connects: health, quota, change feeds."""
+
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from contracts.entities.master import MasterRecord
+from contracts.ids import Ref
+from contracts.operation import operation
+from contracts.paging import Page
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """state: UP, DEGRADED (slow or throttled), MAINTENANCE, DOWN. latency_ms: of the probe."""
+
+    state: Literal["UP", "DEGRADED", "MAINTENANCE", "DOWN"]
+    latency_ms: int
+    say: str = ""
+    drifted_fields: int = 0
+
+
+class Quota(Struct, frozen=True, kw_only=True):
+    """What the vendor says of its own limits; None where it says nothing.
+
+    concurrency: calls at once. per_window and window_s: calls in a rolling window.
+    used: calls used in it. settle_s: after this long an unanswered write is decided.
+    """
+
+    concurrency: int | None = None
+    per_window: int | None = None
+    window_s: int | None = None
+    used: int | None = None
+    settle_s: float = 60.0
+
+
+class Placed(Struct, frozen=True, kw_only=True):
+    """The outcome of create-or-match: where the record is now, and whether this call made it."""
+
+    ref: Ref
+    created: bool
+
+
+class System(Protocol):
+    """The floor of every system port."""
+
+    @operation("GET", "/health", scope="system:read")
+    async def health(self) -> Health:
+        """One cheap read at the vendor."""
+        ...
+
+    @operation("GET", "/quota", scope="system:read")
+    async def quota(self) -> Quota:
+        """The vendor's own figures where it gives them, the configured ones where not."""
+        ...
+
+    @operation("GET", "/streams", scope="system:read")
+    async def streams(self) -> tuple[str, ...]:
+        """Names of the change feeds this connector has, e.g. `client`, `alias`."""
+        ...
+
+    @operation("GET", "/changes/{stream}", scope="system:read", deadline_s=30.0)
+    async def changes(
+        self, stream: str, cursor: str | None = None, limit: int = 200
+    ) -> Page[MasterRecord]:
+        """Records changed since the cursor, oldest first, by (updated_at, id) with an overlap.
+
+        None starts from the beginning. The same record may come twice; readers drop what they
+        have by (ref, source_version). next_cursor is never None. Unknown stream: NOT_FOUND.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The system tier: one connector a vendor, behind canonical ports."""
