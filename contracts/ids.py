@@ -13,7 +13,7 @@ from msgspec import Struct
 
 
 class Ref(Struct, frozen=True, order=True):
-    """A record as a system names it. system: the instance, e.g. `kantata`. id: its own id, as text."""
+    """A record as a system names it. system: the instance, e.g. `kantata`. id: its own, text."""
 
     system: str
     id: str

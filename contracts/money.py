@@ -66,7 +66,7 @@ def money(amount: Decimal, currency: str) -> Money:
 
 
 def spread(total_minor: int, weights: Sequence[Decimal]) -> tuple[int, ...]:
-    """Split whole minor units by weight so that the parts add up: largest remainder, ties to the first.
+    """Split minor units by weight so that the parts add up: largest remainder, ties to the first.
 
     weights: same sign throughout, not all zero unless total_minor is 0. Order is kept.
     """

@@ -1,4 +1,4 @@
-"""The closed list of what can go wrong, said in two voices: `say` to the caller, `because` to our log.
+"""The closed list of what can go wrong, in two voices: `say` to callers, `because` to our log.
 
 Source  RFC 9457 (problem documents). The retry meaning is ours: NEVER (the same request fails
         again), LATER (nothing happened, send it again after a while), ASK_FIRST (it may have

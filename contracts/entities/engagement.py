@@ -1,4 +1,4 @@
-"""Contracts, projects, rate cards, assignments and bookings (domain.md B.3). Dates are half-open."""
+"""Contracts, projects, rates, assignments, bookings (domain.md B.3). Dates are half-open."""
 
 from datetime import date
 from decimal import Decimal
