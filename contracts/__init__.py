@@ -1,1 +1,1 @@
-"""The words every tier speaks: money, time, problems, entities, events, ports. Imports nothing of ours."""
+"""The words every tier speaks: money, time, problems, entities, events, ports."""

@@ -1,0 +1,69 @@
+"""The master-data replica: streams, cursors, cross-references."""
+
+from datetime import datetime
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from contracts.entities.record import CrossReference
+from contracts.operation import operation
+from contracts.paging import Page
+
+
+class StreamState(Struct, frozen=True, kw_only=True):
+    """One feed of one system. lag_s: seconds since the last successful poll."""
+
+    system: str
+    port: str
+    stream: str
+    state: Literal["IDLE", "RUNNING", "STALLED", "GAP"]
+    records: int
+    cursor: str
+    last_polled_at: datetime | None
+    lag_s: float
+    say: str = ""
+
+
+class SyncRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Poll these streams now; empty means all. wait: answer when they are drained."""
+
+    streams: tuple[str, ...] = ()
+    wait: bool = True
+
+
+class Redrive(Struct, frozen=True, kw_only=True):
+    """What a mended cross-reference set free."""
+
+    reference: CrossReference
+    redriven: int
+
+
+class MasterData(Protocol):
+    """Fed in its own lane; evaluation reads only this copy."""
+
+    @operation("GET", "/master-data/streams", scope="process:master:read")
+    async def states(self) -> tuple[StreamState, ...]:
+        """Every feed and how far it has come."""
+        ...
+
+    @operation("POST", "/master-data/sync", scope="process:master:write", deadline_s=120.0)
+    async def sync(self, body: SyncRequest, idempotency_key: str = "") -> tuple[StreamState, ...]:
+        """Poll now instead of at the next turn."""
+        ...
+
+    @operation("GET", "/master-data/cross-references", scope="process:master:read")
+    async def cross_references(
+        self,
+        entity: str | None = None,
+        system: str | None = None,
+        code: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[CrossReference]:
+        """Live cross-references."""
+        ...
+
+    @operation("PUT", "/master-data/cross-references", scope="process:master:write")
+    async def put_cross_reference(self, body: CrossReference, idempotency_key: str = "") -> Redrive:
+        """Map a foreign id to our code; every work item it unblocks is evaluated again."""
+        ...
