@@ -28,7 +28,7 @@ class BillingRunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class BillingRun(Struct, frozen=True, kw_only=True):
-    """state: PREVIEWING, PREVIEW, APPROVED, RELEASED, DONE, CANCELLED, FAILED. totals: by currency."""
+    """totals: one sum per currency. by_status: invoices by status. say: why it failed, if so."""
 
     id: str
     state: Literal["PREVIEWING", "PREVIEW", "APPROVED", "RELEASED", "DONE", "CANCELLED", "FAILED"]
