@@ -1,0 +1,1 @@
+"""Views for dashboards, portals and phones, and the pages that show them."""

@@ -1,0 +1,1 @@
+"""A socket: one file a view, found by discovery. Views never import each other."""

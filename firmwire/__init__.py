@@ -1,0 +1,1 @@
+"""The command line: composition only, no rule of the business lives here."""

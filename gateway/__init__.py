@@ -1,0 +1,1 @@
+"""Who may call what, which version and how much; and the data plane that enforces it."""

@@ -1,0 +1,1 @@
+"""A socket: one file a policy, found by discovery. Policies never import each other."""

@@ -1,0 +1,1 @@
+"""The journeys between systems, the billing ledger and the exception queue."""
