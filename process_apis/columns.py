@@ -1,0 +1,74 @@
+"""Column types that keep money and time exact on SQLite and PostgreSQL alike.
+
+Source  SQLite has neither DECIMAL nor TIMESTAMP WITH TIME ZONE; domain.md B.1 (scales).
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, String, TypeDecorator
+from sqlalchemy.types import TypeEngine
+
+INSTANT_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Scaled(TypeDecorator[Decimal]):
+    """A decimal kept as an integer of 10**-scale units, so that SQL sums it without loss."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def __repr__(self) -> str:
+        return f"Scaled({self.scale})"
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        return None if value is None else scaled(value, self.scale)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(int(value)).scaleb(-self.scale)
+
+
+def scaled(value: Decimal, scale: int) -> int:
+    """The whole number of 10**-scale units; a value that is finer is refused, never rounded."""
+    units = value.scaleb(scale)
+    whole = int(units)
+    if whole != units:
+        raise ValueError(f"{value} has more than {scale} decimals")
+    return whole
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant: timestamptz on PostgreSQL, sortable text on SQLite."""
+
+    impl = String
+    cache_ok = True
+
+    def __repr__(self) -> str:
+        return "Instant()"
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return dialect.type_descriptor(String())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return instant_text(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def instant_text(value: datetime) -> str:
+    """Fixed width, so that text order is time order."""
+    return value.astimezone(UTC).strftime(INSTANT_FORM)
