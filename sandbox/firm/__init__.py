@@ -1,0 +1,1 @@
+"""A seeded professional-services firm, generated in canonical words and loaded into the vendors."""

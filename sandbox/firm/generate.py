@@ -1,0 +1,479 @@
+"""Draw a firm from a size and a seed: the same two always give the same firm.
+
+Source  domain.md F.2. Clean work is drawn first; defects.py then adds work that must fail, each
+        on a root cause of its own so that the expected code is the only one.
+"""
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from contracts.entities.deal import Deal
+from contracts.entities.engagement import (
+    Allocation,
+    Assignment,
+    Contract,
+    ContractLine,
+    Project,
+    RateCard,
+    RateLine,
+    Task,
+    TransferPrice,
+)
+from contracts.entities.finance import AccountingPeriod, ExchangeRate
+from contracts.entities.party import (
+    BillingAccount,
+    Client,
+    CostCentre,
+    CostRate,
+    LegalEntity,
+    Resource,
+    Role,
+)
+from contracts.entities.record import coded
+from contracts.ids import Ref
+from contracts.money import rounded
+from sandbox.firm import figures
+from sandbox.firm.model import Firm, PlannedEntry
+
+TASKS = ("Discovery", "Design", "Build", "Test")
+NARRATIVES = (
+    "workshop with the client team",
+    "data model and interfaces",
+    "build and unit tests",
+    "review of the test results",
+    "steering committee papers",
+)
+OFFSHORE = "_OFF"
+
+
+class Draw:
+    """One firm under construction. Shared by generate and defects."""
+
+    def __init__(self, size: str, seed: int, month: date) -> None:
+        self.random = random.Random(f"{size}:{seed}")
+        self.firm = Firm(size=size, seed=seed, month=month)
+        self.stamp = datetime(month.year, month.month, 1, tzinfo=UTC) - timedelta(days=90)
+        self.contract_start = month - timedelta(days=120)
+        self.booked: dict[tuple[str, date], int] = {}
+
+    def meta(self, key: str) -> dict[str, Any]:
+        """The envelope of a generated record; loaders replace the reference by the vendor's."""
+        return {"ref": Ref("", key), "source_version": 1, "source_updated_at": self.stamp}
+
+    def working_days(self) -> list[date]:
+        """Monday to Friday of the month."""
+        first = self.firm.month
+        days = [first + timedelta(days=n) for n in range(31)]
+        return [d for d in days if d.month == first.month and d.weekday() < 5]
+
+    def client(self) -> Client:
+        """One more client."""
+        code = f"CL-{len(self.firm.clients) + 1:04d}"
+        entity = self.random.choice(figures.ENTITIES)
+        made = Client(
+            **self.meta(code),
+            code=code,
+            name=f"Client {code[3:]} Group",
+            country=entity.country,
+            default_currency=entity.currency,
+        )
+        self.firm.clients.append(made)
+        return made
+
+    def account(self, client: Client, entity: figures.Entity, **other: Any) -> BillingAccount:
+        """A billing account of a client with one of our entities."""
+        code = f"BA-{len(self.firm.billing_accounts) + 1:04d}"
+        fields: dict[str, Any] = {
+            "bill_to_name": client.name,
+            "bill_to_address": f"{len(self.firm.billing_accounts) + 1} Market Street",
+            "bill_to_country": entity.country,
+            "contact_email": f"ap-{code.lower()}@client.example",
+            "payment_terms": "Net 30",
+        }
+        made = BillingAccount(
+            **self.meta(code),
+            code=code,
+            client=coded(client.code),
+            legal_entity=coded(entity.code),
+            currency=entity.currency,
+            **(fields | other),
+        )
+        self.firm.billing_accounts.append(made)
+        return made
+
+    def engagement(
+        self,
+        client: Client,
+        entity: figures.Entity,
+        *,
+        account: BillingAccount | None = None,
+        contract: dict[str, Any] | None = None,
+        project: dict[str, Any] | None = None,
+        line: dict[str, Any] | None = None,
+        extra_lines: tuple[dict[str, Any], ...] = (),
+    ) -> Project:
+        """A contract and its project, billable unless the overrides say otherwise."""
+        number = len(self.firm.projects) + 1
+        code, contract_code = f"P-{number:04d}", f"C-{number:04d}"
+        payer = account or self.account(client, entity)
+        lines = [line or {}, *extra_lines]
+        base: dict[str, Any] = {
+            "code": contract_code,
+            "client": coded(client.code),
+            "billing_account": coded(payer.code),
+            "legal_entity": coded(entity.code),
+            "currency": entity.currency,
+            "start": self.contract_start,
+            "end": self.firm.month + timedelta(days=400),
+            "lines": tuple(
+                ContractLine(**({"line_no": n, "project": coded(code), "erp_item": "TIME"} | over))
+                for n, over in enumerate(lines, start=1)
+            ),
+        }
+        self.firm.contracts.append(
+            Contract(**self.meta(contract_code), **(base | (contract or {})))
+        )
+        made = Project(
+            **self.meta(code),
+            **(
+                {
+                    "code": code,
+                    "name": f"{client.name} programme {number}",
+                    "client": coded(client.code),
+                    "contract": coded(contract_code),
+                    "start": self.contract_start,
+                    "end": self.firm.month + timedelta(days=400),
+                    "region": entity.country,
+                }
+                | (project or {})
+            ),
+        )
+        self.firm.projects.append(made)
+        for title in TASKS:
+            self.firm.tasks.append(
+                Task(
+                    **self.meta(f"{code}/{title}"),
+                    code=title,
+                    project=coded(code),
+                    name=title,
+                )
+            )
+        return made
+
+    def assign(self, person: Resource, project: Project, **other: Any) -> Assignment:
+        """Put a person on a project in the role the contract prices."""
+        code = f"A-{len(self.firm.assignments) + 1:05d}"
+        assert person.home_role is not None
+        fields: dict[str, Any] = {
+            "role": person.home_role,
+            "start": self.contract_start,
+            "end": self.firm.month + timedelta(days=300),
+        }
+        made = Assignment(
+            **self.meta(code),
+            code=code,
+            project=coded(project.code),
+            resource=coded(person.code),
+            **(fields | other),
+        )
+        self.firm.assignments.append(made)
+        return made
+
+    def entry(
+        self,
+        person: Resource,
+        project: str,
+        day: date,
+        minutes: int,
+        *,
+        task: str | None = None,
+        role: str = "",
+        expected: frozenset[str] = frozenset(),
+        billable: bool = True,
+        narrative: str = "",
+    ) -> None:
+        """One timesheet cell; narratives differ so that nothing is a duplicate by chance."""
+        assert person.home_role is not None
+        number = len(self.firm.entries) + 1
+        self.booked[person.code, day] = self.booked.get((person.code, day), 0) + minutes
+        self.firm.entries.append(
+            PlannedEntry(
+                number=number,
+                resource=person.code,
+                project=project,
+                task_title=task,
+                role=role or person.home_role.id,
+                work_date=day,
+                minutes=minutes,
+                billable=billable,
+                narrative=narrative or f"{self.random.choice(NARRATIVES)} ({number})",
+                expected=expected,
+            )
+        )
+
+    def free_day(self, person: Resource, minutes: int, limit: int = 600) -> date:
+        """A working day on which the person still has room; the emptiest when none has."""
+        days = self.working_days()
+        self.random.shuffle(days)
+        for day in days:
+            if self.booked.get((person.code, day), 0) + minutes <= limit:
+                return day
+        return min(days, key=lambda d: self.booked.get((person.code, d), 0))
+
+
+def generate(size: str, seed: int, month: date) -> Firm:
+    """A firm of S 60, M 1,000 or L 5,000 consultants and its time of one month (month: day 1)."""
+    from sandbox.firm import defects
+
+    draw = Draw(size, seed, month)
+    _organisation(draw)
+    _people(draw, figures.CONSULTANTS[size])
+    _rate_cards(draw)
+    _clean_work(draw)
+    defects.add(draw)
+    _deals(draw)
+    return draw.firm
+
+
+def _organisation(draw: Draw) -> None:
+    firm = draw.firm
+    for e in figures.ENTITIES:
+        firm.legal_entities.append(
+            LegalEntity(
+                **draw.meta(e.code),
+                code=e.code,
+                name=e.name,
+                country=e.country,
+                functional_currency=e.currency,
+                timezone=e.timezone,
+                tax_registration=e.tax_number,
+                tax_fx=e.tax_fx,
+            )
+        )
+        centre = f"CC-{e.code[3:]}"
+        firm.cost_centres.append(
+            CostCentre(
+                **draw.meta(centre),
+                code=centre,
+                name=f"Delivery {e.code[3:]}",
+                legal_entity=coded(e.code),
+            )
+        )
+    for code, name, _ in figures.PYRAMID:
+        for suffix, label in (("", ""), (OFFSHORE, " (delivery centre)")):
+            role = f"{code}{suffix}"
+            firm.roles.append(Role(**draw.meta(role), code=role, name=f"{name}{label}"))
+    for offset in range(-6, 3):
+        months = firm.month.year * 12 + firm.month.month - 1 + offset
+        start = date(months // 12, months % 12 + 1, 1)
+        following = date((months + 1) // 12, (months + 1) % 12 + 1, 1)
+        code = f"{start:%Y-%m}"
+        firm.periods.append(
+            AccountingPeriod(
+                **draw.meta(code),
+                code=code,
+                start=start,
+                end=following - timedelta(days=1),
+                state="OPEN" if offset >= 0 else "CLOSED",
+            )
+        )
+    for currency, usd in figures.USD_PER.items():
+        if currency != "USD":
+            for back in range(0, 35, 7):
+                day = firm.month + timedelta(days=back)
+                code = f"{currency}/USD/{day}"
+                firm.exchange_rates.append(
+                    ExchangeRate(
+                        **draw.meta(code),
+                        code=code,
+                        base=currency,
+                        quote="USD",
+                        day=day,
+                        rate=usd,
+                    )
+                )
+
+
+def _people(draw: Draw, heads: int) -> None:
+    firm, rng = draw.firm, draw.random
+    regions = list(figures.REGIONS)
+    weights = [figures.REGIONS[r] for r in regions]
+    for number in range(1, heads + 1):
+        # the first ten people give every entity somebody, so that small sizes have all regions
+        entity = (
+            figures.ENTITIES[number - 1]
+            if number <= len(figures.ENTITIES)
+            else _entity_in(rng, rng.choices(regions, weights)[0])
+        )
+        level = rng.choices(range(6), [share for _, _, share in figures.PYRAMID])[0]
+        role = figures.ROLE_CODES[level] + (OFFSHORE if entity.country == "IN" else "")
+        code = f"E{number:05d}"
+        person = Resource(
+            **draw.meta(code),
+            code=code,
+            name=f"Consultant {number:05d}",
+            email=f"{code.lower()}@firm.example",
+            legal_entity=coded(entity.code),
+            home_role=coded(role),
+            cost_centre=coded(f"CC-{entity.code[3:]}"),
+            timezone=entity.timezone,
+            country=entity.country,
+            location=entity.country,
+            hire_date=firm.month - timedelta(days=rng.randint(200, 3000)),
+        )
+        firm.resources.append(person)
+        rate = Decimal(figures.RATES[entity.currency][level]) * figures.COST_SHARE
+        if entity.country == "IN":
+            rate = (
+                Decimal(figures.OFFSHORE_USD[level]) / figures.USD_PER["INR"] * figures.COST_SHARE
+            )
+        firm.cost_rates.append(
+            CostRate(
+                **draw.meta(f"CR-{code}"),
+                code=f"CR-{code}",
+                resource=coded(code),
+                currency=entity.currency,
+                rate=rounded(rate, "USD"),
+                valid_from=firm.month - timedelta(days=365),
+            )
+        )
+    for lender in figures.ENTITIES:
+        for borrower in figures.ENTITIES:
+            if lender.code != borrower.code and (lender.code, borrower.code) != ("LE-SG", "LE-AU"):
+                code = f"{lender.code}>{borrower.code}"
+                firm.transfer_prices.append(
+                    TransferPrice(
+                        **draw.meta(code),
+                        code=code,
+                        lender=lender.code,
+                        borrower=borrower.code,
+                        cost_plus_pct=Decimal(12),
+                        valid_from=firm.month - timedelta(days=365),
+                    )
+                )
+
+
+def _entity_in(rng: random.Random, country: str) -> figures.Entity:
+    return rng.choice([e for e in figures.ENTITIES if e.country == country])
+
+
+def _rate_cards(draw: Draw) -> None:
+    for currency, rates in figures.RATES.items():
+        onshore = {
+            role: Decimal(rate) for role, rate in zip(figures.ROLE_CODES, rates, strict=True)
+        }
+        offshore = {
+            role + OFFSHORE: rounded(Decimal(usd) / figures.USD_PER[currency], currency)
+            for role, usd in zip(figures.ROLE_CODES, figures.OFFSHORE_USD, strict=True)
+        }
+        card(draw, f"RC-STD-{currency}", currency, onshore | offshore)
+
+
+def card(draw: Draw, code: str, currency: str, rates: dict[str, Decimal], **other: Any) -> RateCard:
+    """An approved hourly card, one line a role."""
+    start = draw.firm.month - timedelta(days=365)
+    lines = tuple(
+        RateLine(id=f"{code}/{role}", role=role, rate=rate, valid_from=start)
+        for role, rate in rates.items()
+    )
+    fields: dict[str, Any] = {"lines": lines}
+    made = RateCard(
+        **draw.meta(code),
+        code=code,
+        name=code,
+        currency=currency,
+        valid_from=start,
+        **(fields | other),
+    )
+    draw.firm.rate_cards.append(made)
+    return made
+
+
+def _clean_work(draw: Draw) -> None:
+    firm, rng = draw.firm, draw.random
+    heads = len(firm.resources)
+    clients = [draw.client() for _ in range(max(6, heads // 8))]
+    onshore = [e for e in figures.ENTITIES if e.country != "IN"]
+    shares = [figures.REGIONS[e.country] for e in onshore]
+    for number in range(max(12, heads // 4)):
+        entity = onshore[number] if number < len(onshore) else rng.choices(onshore, shares)[0]
+        draw.engagement(rng.choice(clients), entity)
+    by_entity: dict[str, list[Project]] = {}
+    contracts = {c.code: c for c in firm.contracts}
+    for project in firm.projects:
+        assert project.contract is not None
+        owner = contracts[project.contract.id].legal_entity.id
+        by_entity.setdefault(owner, []).append(project)
+    abroad = [p for code in ("LE-US", "LE-UK", "LE-DE", "LE-CA") for p in by_entity.get(code, [])]
+    for person in firm.resources:
+        home = by_entity.get(person.legal_entity.id, abroad)
+        wanted = rng.sample(home, min(len(home), rng.choice((1, 1, 2))))
+        if person.country == "IN" or rng.random() < 0.1:
+            wanted = rng.sample(abroad, min(2, len(abroad)))
+        for project in wanted:
+            draw.assign(person, project)
+            firm.allocations.append(_booking(draw, person, project, len(wanted)))
+        _month_of(draw, person, wanted)
+
+
+def _booking(draw: Draw, person: Resource, project: Project, shared: int) -> Allocation:
+    code = f"B-{len(draw.firm.allocations) + 1:05d}"
+    return Allocation(
+        **draw.meta(code),
+        code=code,
+        resource=coded(person.code),
+        project=coded(project.code),
+        start=draw.firm.month,
+        end=draw.firm.month + timedelta(days=60),
+        minutes_per_day=480 // shared,
+        reference=code,
+    )
+
+
+def _month_of(draw: Draw, person: Resource, projects: list[Project]) -> None:
+    """About twelve cells a week, 7 to 8.5 hours a day, one in twenty not billable."""
+    rng = draw.random
+    for day in draw.working_days():
+        if rng.random() < 0.06:
+            continue  # a day off
+        cells = rng.choice((2, 2, 3))
+        left = rng.choice((420, 450, 480, 480, 510))
+        for cell in range(cells):
+            minutes = left if cell == cells - 1 else rng.choice((120, 150, 180))
+            left -= minutes
+            if minutes > 0:
+                draw.entry(
+                    person,
+                    rng.choice(projects).code,
+                    day,
+                    minutes,
+                    task=rng.choice(TASKS),
+                    billable=rng.random() > 0.05,
+                )
+
+
+def _deals(draw: Draw) -> None:
+    """Two won deals, one complete and one that lacks what the gate asks for."""
+    firm = draw.firm
+    for number, complete in ((1, True), (2, False)):
+        entity = figures.ENTITIES[2]
+        code = f"P-9{number:03d}"
+        firm.deals.append(
+            Deal(
+                **draw.meta(f"D-{number}"),
+                name=f"New programme {number}",
+                client=coded(firm.clients[0].code),
+                stage="WON",
+                amount=Decimal(120_000),
+                currency=entity.currency,
+                contract_type="TM",
+                legal_entity=entity.code if complete else "",
+                project_code=code,
+                start=firm.month + timedelta(days=31),
+                end=firm.month + timedelta(days=200),
+                rate_card="RC-STD-GBP",
+                signed=complete,
+            )
+        )
