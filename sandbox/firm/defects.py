@@ -15,7 +15,7 @@ from contracts.entities.engagement import Project
 from contracts.entities.party import LegalEntity, Resource, Role
 from contracts.entities.record import coded
 from sandbox.firm import figures
-from sandbox.firm.generate import OFFSHORE, TASKS, Draw, card
+from sandbox.firm.draw import OFFSHORE, TASKS, Draw, card
 
 UK = next(e for e in figures.ENTITIES if e.code == "LE-UK")
 DE = next(e for e in figures.ENTITIES if e.code == "LE-DE")
