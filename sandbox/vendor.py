@@ -48,14 +48,14 @@ class VendorHouse:
         try:
             fault = self.schedule.strike(method, path, _header(scope, b"sandbox-fault"))
         except BadRule as error:
-            await _reply(send, Reply(400, str(error).encode()))
+            await send_reply(send, Reply(400, str(error).encode()))
             return
         self.schedule.enter(fault)
         scope["path_params"] = {}
         if fault is None:
             await self._app(scope, receive, self._counted(scope, send))
         else:
-            await self._under(fault, scope, await _body(receive), send)
+            await self._under(fault, scope, await read_body(receive), send)
 
     async def close(self) -> None:
         """Commit now what would have been late, then let go of the store."""
@@ -63,6 +63,24 @@ class VendorHouse:
             hurry.set()
         await asyncio.gather(*self._late)
         self.store.close()
+
+    def counted(self) -> list[dict[str, Any]]:
+        """The counters, one row a method and path template."""
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for (method, path, outcome), times in sorted(self.calls.items()):
+            new = {"method": method, "path": path, "calls": 0, "outcomes": {}}
+            row = rows.setdefault((method, path), new)
+            row["calls"] += times
+            row["outcomes"][outcome] = times
+        return list(rows.values())
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The schedule, with how often each rule matched and struck."""
+        counts = zip(self.schedule.matched, self.schedule.struck, strict=True)
+        return [
+            cast(dict[str, Any], msgspec.to_builtins(rule)) | {"matched": matched, "struck": struck}
+            for rule, (matched, struck) in zip(self.schedule.rules, counts, strict=True)
+        ]
 
     def _count(self, scope: Scope, outcome: str) -> None:
         self.calls[scope["method"], _template(scope), outcome] += 1
@@ -84,7 +102,7 @@ class VendorHouse:
             case "rate_limited" | "server_error" | "maintenance":
                 default = {"rate_limited": "429", "server_error": "500", "maintenance": "503"}
                 status = int(fault.args.get("status", default[fault.name]))
-                await _reply(counted, self.simulator.refusal(fault.name, status))
+                await send_reply(counted, self.simulator.refusal(fault.name, status))
             case "cut_line" | "timeout_before" | "late_commit":
                 self._count(scope, fault.name)
                 if fault.name == "timeout_before":
@@ -99,7 +117,7 @@ class VendorHouse:
             case "error_after_commit":
                 await self._app(scope, _replay(body), _swallow)
                 status = int(fault.args.get("status", "500"))
-                await _reply(counted, self.simulator.refusal("server_error", status))
+                await send_reply(counted, self.simulator.refusal("server_error", status))
             case "latency":
                 wait_s = fault.seconds("ms", 500.0) / 1000
                 await self._app(scope, *_slow(body, counted, wait_s))
@@ -136,7 +154,8 @@ def _header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
-async def _body(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """The whole body."""
     body = b""
     while True:
         message = await receive()
@@ -186,31 +205,9 @@ async def _no_line() -> None:
     raise LineCut("the simulated line was cut")
 
 
-async def _reply(send: Send, reply: Reply) -> None:
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send an answer made without an app."""
     headers = {"content-length": str(len(reply.body))} | reply.headers
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
-
-
-def calls_of(house: VendorHouse) -> list[dict[str, Any]]:
-    """The counters, one row a method and path template."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for (method, path, status), times in sorted(house.calls.items()):
-        row = rows.setdefault(
-            (method, path), {"method": method, "path": path, "calls": 0, "statuses": {}}
-        )
-        row["calls"] += times
-        row["statuses"][status] = times
-    return list(rows.values())
-
-
-def faults_of(house: VendorHouse) -> list[dict[str, Any]]:
-    """The schedule, with how often each rule matched and struck."""
-    schedule = house.schedule
-    return [
-        cast(dict[str, Any], msgspec.to_builtins(rule)) | {"matched": matched, "struck": struck}
-        for rule, matched, struck in zip(
-            schedule.rules, schedule.matched, schedule.struck, strict=True
-        )
-    ]
