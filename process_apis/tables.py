@@ -42,12 +42,21 @@ inbox = Table(
     Column("source", String, nullable=False),
     Column("event_id", String, nullable=False),
     Column("entry_id", String, nullable=False),
-    Column("payload", LargeBinary, nullable=False),  # JSON of the TimeEntry
+    Column("source_version", BigInteger, nullable=False),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),  # JSON of the TimeEntry; empty once DONE
     Column("received_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("state", String, nullable=False, server_default="WAITING"),  # WAITING, DONE, DEAD
+    # WAITING, DEFERRED (its invoice is being posted), DONE, DEAD
+    Column("state", String, nullable=False, server_default="WAITING"),
     UniqueConstraint("source", "event_id"),
     sqlite_autoincrement=True,
+)
+Index(
+    "ix_inbox_deferred",
+    inbox.c.entry_id,
+    sqlite_where=text("state = 'DEFERRED'"),
+    postgresql_where=text("state = 'DEFERRED'"),
 )
 Index(
     "ix_inbox_waiting",

@@ -142,6 +142,8 @@ def upgrade() -> None:
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("event_id", sa.String(), nullable=False),
         sa.Column("entry_id", sa.String(), nullable=False),
+        sa.Column("source_version", sa.BigInteger(), nullable=False),
+        sa.Column("content_hash", sa.LargeBinary(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", Instant(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
@@ -149,6 +151,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_inbox")),
         sa.UniqueConstraint("source", "event_id", name=op.f("uq_inbox_source_event_id")),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_inbox_deferred",
+        "inbox",
+        ["entry_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'DEFERRED'"),
+        postgresql_where=sa.text("state = 'DEFERRED'"),
     )
     op.create_index(
         "ix_inbox_waiting",
@@ -549,6 +559,12 @@ def downgrade() -> None:
         "inbox",
         sqlite_where=sa.text("state = 'WAITING'"),
         postgresql_where=sa.text("state = 'WAITING'"),
+    )
+    op.drop_index(
+        "ix_inbox_deferred",
+        "inbox",
+        sqlite_where=sa.text("state = 'DEFERRED'"),
+        postgresql_where=sa.text("state = 'DEFERRED'"),
     )
 
     op.drop_table("inbox")
