@@ -1,0 +1,1 @@
+"""From approved time to a posted invoice, exactly once (domain.md C)."""
