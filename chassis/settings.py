@@ -98,7 +98,7 @@ def home(env: Mapping[str, str] | None = None) -> Path:
 
 
 def shown(settings: Struct) -> dict[str, Any]:
-    """Settings as plain data for the log at start; secrets and passwords in addresses are masked."""
+    """Settings as plain data for the log at start; secrets and user info in addresses masked."""
     return {name: _masked(getattr(settings, name)) for name in settings.__struct_fields__}
 
 
