@@ -1,7 +1,7 @@
 """Move many rows in one statement, past SQLAlchemy's work per row, where there is volume.
 
 Rows are tuples already in the database's own form: `Form.instant` and `Form.day` make it, and
-decimals go in through `columns.scaled`. Everything runs in the caller's transaction.
+decimals go in as text. Everything runs in the caller's transaction.
 Source  SQLite json_each; PostgreSQL COPY and unnest.
 """
 

@@ -7,39 +7,34 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, String, TypeDecorator
+from sqlalchemy import DateTime, Dialect, Numeric, String, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
 INSTANT_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-class Scaled(TypeDecorator[Decimal]):
-    """A decimal kept as an integer of 10**-scale units, so that SQL sums it without loss."""
+class Exact(TypeDecorator[Decimal]):
+    """A decimal with every digit it has: NUMERIC without bounds on PostgreSQL, text on SQLite.
 
-    impl = BigInteger
+    Amounts stay unrounded until the invoice line; a scale here would round each row before.
+    """
+
+    impl = String
     cache_ok = True
 
-    def __init__(self, scale: int) -> None:
-        super().__init__()
-        self.scale = scale
-
     def __repr__(self) -> str:
-        return f"Scaled({self.scale})"
+        return "Exact()"
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(Numeric())
+        return dialect.type_descriptor(String())
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        return None if value is None else scaled(value, self.scale)
+        return value if value is None or dialect.name == "postgresql" else str(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(int(value)).scaleb(-self.scale)
-
-
-def scaled(value: Decimal, scale: int) -> int:
-    """The whole number of 10**-scale units; a value that is finer is refused, never rounded."""
-    units = value.scaleb(scale)
-    whole = int(units)
-    if whole != units:
-        raise ValueError(f"{value} has more than {scale} decimals")
-    return whole
+        return None if value is None else Decimal(value)
 
 
 class Instant(TypeDecorator[datetime]):

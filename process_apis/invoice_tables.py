@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from process_apis.columns import Instant, Scaled
+from process_apis.columns import Exact, Instant
 from process_apis.metadata import code, metadata
 
 # ---- billing runs, invoices, posting -----------------------------------------------------------
@@ -81,8 +81,8 @@ invoice_line = Table(
     Column("invoice_id", String, ForeignKey("invoice.id"), primary_key=True),
     Column("line_no", Integer, primary_key=True),
     Column("description", String, nullable=False),
-    Column("quantity", Scaled(6), nullable=False),
-    Column("unit_price", Scaled(6), nullable=False),
+    Column("quantity", Exact(), nullable=False),
+    Column("unit_price", Exact(), nullable=False),
     Column("net_minor", BigInteger, nullable=False),
     code("project"),
     code("item"),

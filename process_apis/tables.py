@@ -1,7 +1,7 @@
 """Every table of the process tier, in one place, so that the ledger's laws are the database's.
 
 Figures of a ledger row never change; only status, invoice_id, invoice_line and billed_minor do.
-Money: `*_minor` are whole minor units; rates and exact amounts are `Scaled` integers.
+Money: `*_minor` are whole minor units; rates and exact amounts are `Exact` decimals, unrounded.
 Source  domain.md B.4, B.5.
 """
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from process_apis.columns import Instant, Scaled
+from process_apis.columns import Exact, Instant
 from process_apis.invoice_tables import (
     billing_run,
     invoice,
@@ -184,10 +184,10 @@ ledger = Table(
     Column("work_date", Date, nullable=False),
     Column("op_minutes", Integer, nullable=False),
     Column("bill_minutes", Integer, nullable=False),
-    Column("rate", Scaled(6), nullable=False),
-    Column("multiplier", Scaled(6), nullable=False),
+    Column("rate", Exact(), nullable=False),
+    Column("multiplier", Exact(), nullable=False),
     Column("currency", String, nullable=False),
-    Column("amount_exact", Scaled(8), nullable=False),
+    Column("amount_exact", Exact(), nullable=False),
     Column("chargeable", String, nullable=False),
     Column("status", String, nullable=False),
     code("hold_reason"),

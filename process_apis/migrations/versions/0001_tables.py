@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from process_apis.columns import Instant, Scaled
+from process_apis.columns import Exact, Instant
 
 revision = "0001"
 down_revision = None
@@ -188,10 +188,10 @@ def upgrade() -> None:
         sa.Column("work_date", sa.Date(), nullable=False),
         sa.Column("op_minutes", sa.Integer(), nullable=False),
         sa.Column("bill_minutes", sa.Integer(), nullable=False),
-        sa.Column("rate", Scaled(6), nullable=False),
-        sa.Column("multiplier", Scaled(6), nullable=False),
+        sa.Column("rate", Exact(), nullable=False),
+        sa.Column("multiplier", Exact(), nullable=False),
         sa.Column("currency", sa.String(), nullable=False),
-        sa.Column("amount_exact", Scaled(8), nullable=False),
+        sa.Column("amount_exact", Exact(), nullable=False),
         sa.Column("chargeable", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("hold_reason", sa.String(), server_default="", nullable=False),
@@ -418,8 +418,8 @@ def upgrade() -> None:
         sa.Column("invoice_id", sa.String(), nullable=False),
         sa.Column("line_no", sa.Integer(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
-        sa.Column("quantity", Scaled(6), nullable=False),
-        sa.Column("unit_price", Scaled(6), nullable=False),
+        sa.Column("quantity", Exact(), nullable=False),
+        sa.Column("unit_price", Exact(), nullable=False),
         sa.Column("net_minor", sa.BigInteger(), nullable=False),
         sa.Column("project", sa.String(), server_default="", nullable=False),
         sa.Column("item", sa.String(), server_default="", nullable=False),
