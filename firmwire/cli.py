@@ -1,0 +1,38 @@
+"""This file exists to be the command line's front door: which commands there are, quickly."""
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "up": "Start every tier, the gateway and the sandbox on this machine.",
+    "serve": "Run one process of the platform: a container's entry point.",
+    "demo": "Show the main job: approved time becomes posted invoices, once.",
+    "doctor": "Check that this machine and its settings are fit to run.",
+    "keys": "Create, list, rotate and revoke API keys.",
+    "firm": "Load the seeded demo firm into the sandbox.",
+}
+
+
+class Lazy(click.Group):
+    """Imports a command's file when it is called or asked for help, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found = getattr(importlib.import_module(f"firmwire.commands.{cmd_name}"), cmd_name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="firmwire")
+def main() -> None:
+    """Firmwire: one governed API over a firm's systems, and the journeys between them."""

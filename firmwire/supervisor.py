@@ -1,0 +1,201 @@
+"""This file exists to keep the platform's processes running on one machine.
+
+Owns   the child processes it started, and nothing else; one coloured log of what they say.
+Fails  PortTaken before anything is started; NotReady when a child does not come up in time.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from msgspec import Struct
+
+from chassis import clock
+
+RESTARTS_MAX = 5
+RESTARTS_WINDOW_S = 60.0
+STOP_WITHIN_S = 12.0
+
+Say = Callable[[str, str], None]
+
+
+class PortTaken(Exception):
+    """str() names the child, the port and what to do."""
+
+
+class NotReady(Exception):
+    """A child that did not answer /ready in time, or crashed too often."""
+
+
+class Child(Struct, frozen=True, kw_only=True):
+    """name: as in `firmwire serve NAME`. port: loopback. ready_path: answers 200 when it works."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+    ready_path: str = "/ready"
+
+
+class Supervisor:
+    """Starts children in order, restarts one that crashes, stops them in reverse order.
+
+    say: called with (child name, line) for every line a child writes and for our own notes.
+    """
+
+    def __init__(self, children: tuple[Child, ...], env: Mapping[str, str], say: Say) -> None:
+        self._children = children
+        self._env = dict(env)
+        self._say = say
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._watchers: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.failed = asyncio.Event()
+
+    def pid(self, name: str) -> int:
+        """The process id a child has now."""
+        return self._running[name].pid
+
+    async def start(self, *, ready_within_s: float = 60.0) -> None:
+        """Everything up, in order; returns when all answer. On failure all are stopped again."""
+        for child in self._children:
+            if not port_free(child.port):
+                raise PortTaken(
+                    f"{child.name} needs port {child.port} on 127.0.0.1, and something else "
+                    f"listens there. Stop it, or set FIRMWIRE_{child.name.upper()}_PORT."
+                )
+        try:
+            for child in self._children:
+                await self._spawn(child)
+                self._watchers.append(asyncio.create_task(self._watch(child)))
+            async with asyncio.timeout(ready_within_s):
+                for child in self._children:
+                    await self.ready(child.name)
+        except TimeoutError as late:
+            await self.stop()
+            raise NotReady(f"not everything was ready within {ready_within_s:.0f} s") from late
+
+    async def ready(self, name: str) -> None:
+        """Wait until the child answers its ready path with 200; the caller sets the deadline."""
+        child = next(c for c in self._children if c.name == name)
+        while not await _answers(child.port, child.ready_path):
+            if self.failed.is_set():
+                raise NotReady(f"{name} crashed too often; its last lines say why")
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """SIGTERM in reverse order, SIGKILL for what is still there in the end."""
+        self._stopping = True
+        for child in reversed(self._children):
+            process = self._running.get(child.name)
+            if process is None or process.returncode is not None:
+                continue
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
+            except TimeoutError:
+                self._say(child.name, "did not stop in time and was killed")
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    async def _spawn(self, child: Child) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *child.command,
+            env=self._env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=1 << 20,
+        )
+        self._running[child.name] = process
+
+    async def _watch(self, child: Child) -> None:
+        """Pass on what the child says; start it again when it ends by itself."""
+        crashes: list[float] = []
+        while True:
+            process = self._running[child.name]
+            await self._pass_on(child.name, process)
+            code = await process.wait()
+            if self._stopping:
+                return
+            now_s = clock.monotonic()
+            crashes = [at for at in crashes if now_s - at < RESTARTS_WINDOW_S] + [now_s]
+            if len(crashes) > RESTARTS_MAX:
+                self._say(child.name, f"ended {len(crashes)} times within a minute; giving up")
+                self.failed.set()
+                return
+            self._say(child.name, f"ended with {code}; starting it again")
+            await asyncio.sleep(min(0.2 * 2 ** (len(crashes) - 1), 5.0))
+            await self._spawn(child)
+
+    async def _pass_on(self, name: str, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while True:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:
+                continue  # a line longer than the limit was dropped by the stream
+            if not line:
+                return
+            self._say(name, line.decode(errors="replace").rstrip())
+
+
+def port_free(port: int) -> bool:
+    """True when nothing on 127.0.0.1 holds the port. 0 is always free."""
+    if port == 0:
+        return True
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Ports that are free now, all different."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return tuple(one.getsockname()[1] for one in held)
+    finally:
+        for one in held:
+            one.close()
+
+
+def serve_command(name: str) -> tuple[str, ...]:
+    """How a child is started with this very interpreter."""
+    return (sys.executable, "-m", "firmwire", "serve", name)
+
+
+def child_environment(home: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """The parent's environment with the home folder and what the composition decided."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "FIRMWIRE_HOME": home, **extra}
+
+
+async def _answers(port: int, path: str) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
+        await writer.drain()
+        first = await asyncio.wait_for(reader.readline(), 2.0)
+        return b" 200 " in first
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        writer.close()
