@@ -1,1 +1,1 @@
-"""Who may call what, which version and how much; and the data plane that enforces it."""
+"""Who may call what, and how much: the data plane that enforces it, the control plane behind it."""

@@ -1,1 +1,1 @@
-"""A socket: one file a policy, found by discovery. Policies never import each other."""
+"""One file a policy. Each exports POLICY; discovery finds them; none imports another."""

@@ -1,0 +1,81 @@
+"""This file exists to be the gateway's two doors: the data plane and the control plane.
+
+Owns   composition only. Both stop cleanly on SIGTERM and SIGINT.
+Fails  at start: a port that is taken, a bad settings file, peppers that are too short.
+"""
+
+import asyncio
+import signal
+import ssl
+from pathlib import Path
+
+import uvloop
+
+from chassis import identity, settings
+from chassis.discovery import plugs
+from chassis.log import log
+from gateway import tokens
+from gateway.dataplane.access import LogFile
+from gateway.dataplane.feed import Feed
+from gateway.dataplane.internal import serve_internal
+from gateway.dataplane.worker import Worker
+from gateway.keys import peppers
+from gateway.policy import Policy
+from gateway.settings import GatewaySettings
+from gateway.snapshot import Shelf
+
+_LOG = log("gateway")
+
+
+def run_data_plane(given: GatewaySettings, home: Path | None = None) -> None:
+    """Serve until SIGTERM. home: the installation's folder, by default chassis.settings.home()."""
+    uvloop.run(serve_data_plane(given, home or settings.home()))
+
+
+async def serve_data_plane(given: GatewaySettings, home: Path) -> None:
+    """The same inside a running loop."""
+    identity.ensure(home)
+    worker = Worker(
+        limits=given.limits,
+        peppers=peppers(home),
+        signer=identity.Signer.of(home, "gateway"),
+        policies=plugs("gateway.policies", "POLICY", Policy),
+        access_log=LogFile(home / "log" / "gateway-access.jsonl"),
+    )
+    feed = Feed(
+        worker,
+        Shelf(home / "gateway" / "snapshot"),
+        given.control_url,
+        lambda: given.token.reveal() if given.token else tokens.data_plane(home),
+    )
+    feed.begin_from_disk()
+    internal = await serve_internal(worker, given.internal_host, given.internal_port)
+    port = await worker.listen(given.host, given.port, _tls(given))
+    _LOG.info("gateway.listening", host=given.host, port=port)
+    asking = asyncio.create_task(feed.run())
+    await _stopped(worker)
+    _LOG.info("gateway.draining")
+    asking.cancel()
+    await worker.drain()
+    internal.close()
+    _LOG.info("gateway.stopped")
+
+
+async def _stopped(worker: Worker) -> None:
+    """Until SIGTERM or SIGINT; SIGHUP only opens the access log anew."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, worker.access_log.reopen)
+    await stop.wait()
+
+
+def _tls(given: GatewaySettings) -> ssl.SSLContext | None:
+    if not given.certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(given.certificate, given.private_key or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,468 @@
+"""This file exists to speak HTTP/1.1 to callers: one protocol a connection, no task a request.
+
+Owns   the connection of one caller: requests in order (pipelining), back-pressure both ways,
+       time limits, refusals as problem documents.
+Fails  MALFORMED and a closed line on anything only some parsers would agree on; TOO_LARGE,
+       DEADLINE_EXCEEDED; whatever a policy or the upstream answers.
+Source RFC 9112 sections 9.3 (persistence, pipelining), 9.6 (closing without losing the reply),
+       RFC 9110 section 10.1.1 (Expect), RFC 9457 (problem documents).
+"""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+import httptools
+import msgspec
+
+from contracts.problem import Fault, Problem, document
+from gateway.dataplane.heads import CONTINUE, malformed, status_line
+from gateway.policy import UNLIMITED, Exchange, Pair
+
+if TYPE_CHECKING:
+    from gateway.dataplane.compiled import Use
+    from gateway.dataplane.worker import Worker
+
+HELD_BYTES = 65_536
+HEAD_FED_BYTES = 65_536
+_HELD, _UPSTREAM, _QUEUE = 1, 2, 4
+_CLOSED_BY_CALLER = 499
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Downstream(asyncio.Protocol):
+    """One caller's connection."""
+
+    __slots__ = (
+        "_began", "_forwarded", "_head_fed", "_headers", "_in_head", "_lingers_until_s",
+        "_monotonic", "_paused", "_pumping", "_queue", "_reading", "active_s", "blocked", "client",
+        "parser", "transport", "worker",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, worker: "Worker") -> None:
+        self.worker = worker
+        self._monotonic = worker.monotonic
+        self.parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Exchange] = deque()
+        self._reading: Exchange | None = None
+        self._headers: list[Pair] = []
+        self._in_head = self._began = self._pumping = self.blocked = False
+        self._head_fed = self._paused = 0
+        self._lingers_until_s = 0.0
+        self.active_s = 0.0
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if isinstance(peer, tuple) else "local"
+        scheme = b"https" if transport.get_extra_info("ssl_object") is not None else b"http"
+        self._forwarded = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (
+            self.client.encode(), scheme,
+        )  # fmt: skip
+        self.active_s = self._monotonic()
+        self.worker.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.active_s = self._monotonic()
+        if self._lingers_until_s:
+            return
+        self._began = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Without WebSockets there is no upgrade to offer, and what follows is not HTTP/1.1.
+            self._unreadable("A change of protocol is not offered here.")
+            return
+        except httptools.HttpParserCallbackError as error:
+            self._crashed(error.__context__ or error)
+            return
+        except httptools.HttpParserError as error:
+            self._unreadable(f"The request cannot be read: {error}.")
+            return
+        if self._in_head and not self._began:
+            self._head_fed += len(data)
+            if self._head_fed > HEAD_FED_BYTES:
+                self._unreadable("The head of the request is too long.")
+                return
+        elif (x := self._reading) is not None and x.chunked:
+            x.wire_bytes += len(data)
+            # Chunk heads, extensions and trailers are bytes too, and cost somebody memory.
+            if x.wire_bytes > 8 * min(x.body_limit_bytes, UNLIMITED) + HEAD_FED_BYTES:
+                self._too_large(x)
+        if len(self._queue) > 1:
+            self._pause(_QUEUE)
+
+    def eof_received(self) -> bool:
+        """A caller that has sent all it will may still wait for its reply."""
+        for x in self._queue:
+            x.close = True
+        return bool(self._queue) and all(x.request_done for x in self._queue)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.worker.closed(self)
+        queue, self._queue = self._queue, deque()
+        for x in queue:
+            x.over = True
+            upstream, x.upstream = x.upstream, None
+            if upstream is not None:
+                upstream.drop()
+            if x.pipe is not None:
+                x.status = x.status if x.head_sent else _CLOSED_BY_CALLER
+                self.worker.ended(x)
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+        if self._queue and (upstream := self._queue[0].upstream) is not None:
+            upstream.pause()
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        if self._queue and (upstream := self._queue[0].upstream) is not None:
+            upstream.resume()
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        self._reading = Exchange(self, self.client, self.active_s)
+        self._headers = []
+        self._in_head = self._began = True
+        self._head_fed = 0
+
+    def on_url(self, url: bytes) -> None:
+        if self._reading is not None:
+            self._reading.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        x = self._reading
+        if x is None:
+            return
+        self._in_head = False
+        parser = self.parser
+        x.method = parser.get_method()
+        x.close = not parser.should_keep_alive()
+        x.malformed = malformed(x, self._headers, parser.get_http_version())
+        x.request_done = not x.chunked and x.length_bytes == 0
+        self._headers = []  # trailers land here, and stay here
+        self._queue.append(x)
+        if len(self._queue) == 1:
+            self._start(x)
+
+    def on_body(self, body: bytes) -> None:
+        x = self._reading
+        if x is None or x.discard:
+            return
+        x.received_bytes += len(body)
+        x.progress_s = self.active_s
+        if x.received_bytes > x.body_limit_bytes:
+            self._too_large(x)
+            return
+        self._pass_on(x, b"%x\r\n%b\r\n" % (len(body), body) if x.chunked else body)
+
+    def on_message_complete(self) -> None:
+        x = self._reading
+        self._reading = None
+        if x is None:
+            return
+        if x.chunked and not x.discard:
+            self._pass_on(x, b"0\r\n\r\n")
+        x.request_done = True
+
+    # The life of an exchange.
+
+    def _start(self, x: Exchange) -> None:
+        compiled = self.worker.compiled
+        x.pipe = compiled.unrouted
+        if x.malformed:
+            x.close = True
+            x.pipe.walk(x)
+            self.fail(x, Problem(Fault.MALFORMED, x.malformed))
+            return
+        methods = compiled.table.find(x.path)
+        use = methods.get(x.method) if methods is not None else None
+        if use is None or (compiled.hosts and not self._host_served(x)):
+            x.pipe.walk(x)
+            if methods is None or use is not None:
+                self.fail(x, Problem(Fault.NOT_FOUND, "Nothing is served at this address."))
+            else:
+                x.down.append((b"allow", b", ".join(sorted(methods))))
+                self.fail(x, Problem(Fault.METHOD_NOT_ALLOWED, "Not with this method."))
+            return
+        x.use = use
+        x.route = use.route
+        x.pipe = use.pipe
+        x.deadline_s = x.started_s + _budget_s(x, use.deadline_s)
+        self.worker.running.add(x)
+        if use.pipe.asynchronous:
+            self.worker.spawn(self._start_waiting(x, use))
+            return
+        refusal = use.pipe.walk(x)
+        if refusal is None:
+            self._forward(x, use)
+        else:
+            x.refused = True
+            self.fail(x, refusal)
+
+    async def _start_waiting(self, x: Exchange, use: "Use") -> None:
+        try:
+            refusal = await use.pipe.walk_waiting(x)
+        except Exception as error:  # the supervisor of this exchange: one bad policy, one 500
+            self._crashed(error)
+            return
+        if x.over:
+            return
+        if refusal is None:
+            self._forward(x, use)
+        else:
+            x.refused = True
+            self.fail(x, refusal)
+
+    def _host_served(self, x: Exchange) -> bool:
+        host = x.known.get(b"host", b"").lower()
+        hosts = self.worker.compiled.hosts
+        return host in hosts or host.rpartition(b":")[0] in hosts
+
+    def _forward(self, x: Exchange, use: "Use") -> None:
+        if x.received_bytes > x.body_limit_bytes:
+            self._too_large(x)  # it came while the exchange waited for its turn
+            return
+        rest = x.forward
+        rest.append(self._forwarded)
+        for name, value in x.up:
+            rest += (name, b": ", value, b"\r\n")
+        if x.caller is not None:
+            rest.append(self.worker.proof(x.caller))
+        left_ms = int((x.deadline_s - self._monotonic()) * 1000)
+        rest.append(b"firmwire-deadline-ms: %d\r\n" % max(1, left_ms))
+        if x.chunked:
+            rest.append(b"transfer-encoding: chunked\r\n\r\n")
+        elif b"content-length" in x.known:
+            rest.append(b"content-length: %d\r\n\r\n" % x.length_bytes)
+        else:
+            rest.append(b"\r\n")
+        x.head = (b"%b %b" % (x.method, x.target), b"".join(rest))
+        if x.expects and not x.received_bytes:
+            self.transport.write(CONTINUE)
+        use.pool.take(x)
+
+    def _pass_on(self, x: Exchange, piece: bytes) -> None:
+        if x.upstream is not None:
+            x.upstream.transport.write(piece)
+            return
+        if x.held is None:
+            x.held = []
+        x.held.append(piece)
+        self.hold(x, x.held_bytes + len(piece))
+
+    def hold(self, x: Exchange, size_bytes: int) -> None:
+        """So much of the body waits for a connection; read no more when it is a lot."""
+        x.held_bytes = size_bytes
+        if size_bytes > HELD_BYTES:
+            self._pause(_HELD)
+        else:
+            self._unpause(_HELD)
+
+    def reply_head(
+        self, x: Exchange, status: int, out: list[bytes], length: bytes | None, *, bodiless: bool
+    ) -> None:
+        """Finish the head of the upstream's reply: status line first, ours and framing last."""
+        x.status = status
+        for step in x.pipe.up[x.finished]:
+            step(x)
+        if not x.request_done or self.worker.draining:
+            x.close = True
+        out[0] = status_line(status)
+        for name, value in x.down:
+            out += (name, b": ", value, b"\r\n")
+        if length is not None and status != 204:
+            out += (b"content-length: ", length, b"\r\n")
+        elif not bodiless:
+            if x.old:
+                x.close = True
+            else:
+                x.chunked_reply = True
+                out.append(b"transfer-encoding: chunked\r\n")
+        out.append(_connection(x))
+        x.head_sent = True
+
+    def fail(self, x: Exchange, problem: Problem) -> None:
+        """Answer with a problem document; nothing of the reply went out yet."""
+        x.problem = problem
+        shown = document(problem, x.request_id.decode())
+        x.status = shown.status
+        for step in x.pipe.up[x.finished]:
+            step(x)
+        if not x.request_done:
+            x.close = x.discard = True
+        if self.worker.draining:
+            x.close = True
+        body = _ENCODE(shown)
+        out = [
+            status_line(shown.status),
+            b"content-type: application/problem+json\r\ncache-control: no-store\r\n",
+            b"content-length: %d\r\n" % len(body),
+        ]
+        if shown.retry_after_s is not None:
+            out.append(b"retry-after: %d\r\n" % shown.retry_after_s)
+        for name, value in x.down:
+            out += (name, b": ", value, b"\r\n")
+        out.append(_connection(x))
+        if x.method != b"HEAD":
+            out.append(body)
+            x.sent_bytes = len(body)
+        x.head_sent = True
+        self.transport.write(b"".join(out))
+        if problem.fault.status >= 500:
+            self.worker.failed(x, problem)
+        self.finish(x)
+
+    def finish(self, x: Exchange) -> None:
+        """The reply has gone out whole."""
+        x.over = True
+        self.worker.ended(x)
+        self._queue.popleft()
+        if x.close:
+            self._close(x)
+        elif self._queue:
+            self._pump()
+        else:
+            self._unpause(_QUEUE | _UPSTREAM | _HELD)
+            if self.worker.draining:
+                self.transport.close()
+
+    def abort(self) -> None:
+        """Cut the line: the only honest end of a reply that stopped half way."""
+        self.transport.abort()
+
+    def _pump(self) -> None:
+        """Start what waits. A loop, because a hundred refusals in a row must not recurse."""
+        if self._pumping:
+            return
+        self._pumping = True
+        while self._queue and not self._queue[0].pipe and not self._lingers_until_s:
+            self._start(self._queue[0])
+        self._pumping = False
+        if len(self._queue) <= 1:
+            self._unpause(_QUEUE | _UPSTREAM)
+
+    def _close(self, x: Exchange) -> None:
+        """At once when all was read; else let the caller read the reply before the line is cut."""
+        self._queue.clear()
+        if x.request_done and self._reading is None:
+            self.transport.close()
+            return
+        self._lingers_until_s = self._monotonic() + self.worker.limits.linger_s
+        self._unpause(_HELD | _UPSTREAM | _QUEUE)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    # Trouble and time.
+
+    def _unreadable(self, why: str) -> None:
+        x = self._reading
+        self._reading = None
+        if x is not None and x in self._queue:  # its head was fine, its body is not
+            if x is self._queue[0]:
+                self._cut_off(x, Problem(Fault.MALFORMED, why))
+            else:
+                x.malformed = why
+            return
+        x = Exchange(self, self.client, self.active_s)
+        x.malformed = why
+        x.close = True
+        self._queue.append(x)
+        if len(self._queue) == 1:
+            self._start(x)
+
+    def _too_large(self, x: Exchange) -> None:
+        limit = f"At most {x.body_limit_bytes} bytes are taken here."
+        self._cut_off(x, Problem(Fault.TOO_LARGE, limit))
+
+    def _crashed(self, error: BaseException) -> None:
+        self.worker.crashed(error)
+        if self._queue:
+            x = self._queue[0]
+            self._cut_off(x, Problem(Fault.INTERNAL, "An unexpected error; it is logged."))
+        else:
+            self.abort()
+
+    def _cut_off(self, x: Exchange, problem: Problem) -> None:
+        """End a running exchange from our side."""
+        upstream, x.upstream = x.upstream, None
+        x.discard = x.close = True
+        if upstream is not None:
+            upstream.drop()
+        if x.over:
+            return
+        if x.head_sent:
+            x.problem = problem
+            self.abort()
+        else:
+            self.fail(x, problem)
+
+    def check_running(self, x: Exchange, now_s: float) -> None:
+        """Called ten times a second for a running exchange."""
+        stall_s = x.use.stall_s if x.use is not None else 60.0
+        if not x.head_sent and now_s > x.deadline_s:
+            say = "The service did not answer in time."
+            self._cut_off(x, Problem(Fault.DEADLINE_EXCEEDED, say))
+        elif now_s - x.progress_s > stall_s:
+            say = "The rest of the request did not come."
+            self._cut_off(x, Problem(Fault.MALFORMED, say))
+
+    def check_idle(self, now_s: float) -> None:
+        """Called once a second: a head that does not come, an idle line, a lingering one."""
+        limits = self.worker.limits
+        if self._lingers_until_s:
+            if now_s > self._lingers_until_s:
+                self.transport.abort()
+        elif self._queue:
+            return
+        elif self._reading is not None:
+            if now_s - self._reading.started_s > limits.head_s:
+                self._unreadable("The head of the request did not come in time.")
+        elif now_s - self.active_s > limits.idle_s:
+            self.transport.close()
+
+    def drain(self) -> None:
+        """Close now when idle; else after the running exchanges."""
+        if not self._queue and self._reading is None:
+            self.transport.close()
+
+    def wait_for_upstream(self, full: bool) -> None:
+        """The upstream takes no more of the body for now."""
+        if full:
+            self._pause(_UPSTREAM)
+        else:
+            self._unpause(_UPSTREAM)
+
+    def _pause(self, why: int) -> None:
+        if not self._paused and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._paused |= why
+
+    def _unpause(self, why: int) -> None:
+        if self._paused:
+            self._paused &= ~why
+            if not self._paused and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+
+def _connection(x: Exchange) -> bytes:
+    if x.close:
+        return b"connection: close\r\n\r\n"
+    return b"connection: keep-alive\r\n\r\n" if x.old else b"\r\n"
+
+
+def _budget_s(x: Exchange, most_s: float) -> float:
+    """The route's, or less when the caller says so."""
+    told = x.known.get(b"firmwire-deadline-ms")
+    if told is not None and told.isdigit() and len(told) <= 9:
+        return min(most_s, int(told) / 1000)
+    return most_s

@@ -1,0 +1,143 @@
+"""This file exists to judge the head of a request, and to say which headers travel on.
+
+Owns   the fate of every header name in both directions; the rules on targets and hosts. llhttp
+       has already refused broken framing; here is refused what only some parsers agree on.
+Fails  never; it answers why a request is malformed.
+Source RFC 9110 section 7.6.1 (hop-by-hop), RFC 9112 sections 3, 6 and 11 (targets, framing,
+       smuggling).
+"""
+
+import re
+from http import HTTPStatus
+
+from gateway.policy import Exchange, Pair
+
+HEADERS_MAX = 100
+HEAD_BYTES = 32_768
+TARGET_BYTES = 8_192
+
+_DROP, _KNOWN, _PASS = 0, 1, 2
+
+_FATE: dict[bytes, int] = {
+    **dict.fromkeys(
+        (
+            b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"trailer",
+            b"upgrade", b"http2-settings", b"forwarded", b"via", b"x-real-ip", b"x-original-url",
+            b"x-rewrite-url", b"x-consumer", b"x-client-ip", b"true-client-ip", b"x-tenant",
+        ),
+        _DROP,
+    ),
+    **dict.fromkeys(
+        (
+            b"connection", b"host", b"content-length", b"transfer-encoding", b"expect",
+            b"authorization", b"x-api-key", b"traceparent", b"firmwire-request-id",
+            b"firmwire-deadline-ms",
+        ),
+        _KNOWN,
+    ),
+    b"firmwire-correlation-id": _PASS,
+    b"firmwire-version": _PASS,
+}  # fmt: skip
+# Ours to set, whatever the caller sends: every other firmwire-*, x-forwarded-*, x-consumer-*.
+_OURS = (b"firmwire-", b"x-forward", b"x-consume", b"x-ssl-cli")
+
+REPLY_DROPS = frozenset(
+    (
+        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te",
+        b"trailer", b"transfer-encoding", b"upgrade", b"firmwire-identity",
+        b"firmwire-request-id",
+    )
+)  # fmt: skip
+
+_CHARS = rb"A-Za-z0-9._~!$&'()*+,=:@/-"
+_PATH = re.compile(
+    rb"/(?:[" + _CHARS + rb"]++|%(?!2[EeFf5]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])[0-9A-Fa-f]{2})*+"
+).fullmatch
+_DOTS = re.compile(rb"/\.{1,2}(?:/|\Z)").search
+_QUERY_BAD = re.compile(rb"[#\\\"<>\x00-\x20\x7f-\xff]").search
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?").fullmatch
+
+STATUS_LINE: dict[int, bytes] = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def status_line(status: int) -> bytes:
+    """With the reason phrase where there is one."""
+    return STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def malformed(x: Exchange, headers: list[Pair], version: str) -> str:
+    """Sort the headers of a request into the exchange; why it is refused, or nothing."""
+    if len(headers) > HEADERS_MAX:
+        return "There are too many headers."
+    known = x.known
+    forward: list[bytes] = []
+    size_bytes = 0
+    for name, value in headers:
+        size_bytes += len(name) + len(value)
+        fate = _FATE.get(name)
+        if fate is None:
+            if name[:9] not in _OURS and b"_" not in name:
+                forward += (name, b": ", value, b"\r\n")
+        elif fate is _KNOWN:
+            if name in known:
+                return f"The header {name.decode()} is given twice."
+            known[name] = value
+        elif fate is _PASS:
+            forward += (name, b": ", value, b"\r\n")
+    x.forward = forward
+    if size_bytes > HEAD_BYTES:
+        return "The headers are too long."
+    if version == "1.0":
+        x.old = True
+    elif version != "1.1":
+        return "Only HTTP/1.1 and HTTP/1.0 are spoken here."
+    return _bad_framing(x) or _bad_target(x)
+
+
+def _bad_framing(x: Exchange) -> str:
+    known = x.known
+    if (length := known.get(b"content-length")) is not None:
+        x.length_bytes = int(length)
+    if (coding := known.get(b"transfer-encoding")) is not None:
+        if coding.lower() != b"chunked" or x.old or length is not None:
+            return "The only transfer coding is chunked, in HTTP/1.1, without a length."
+        x.chunked = True
+        x.length_bytes = -1
+    if (expected := known.get(b"expect")) is not None:
+        if expected.lower() != b"100-continue":
+            return "The only expectation met is 100-continue."
+        x.expects = not x.old and x.length_bytes != 0
+    if (nominated := known.get(b"connection")) is not None:
+        _drop_nominated(x, nominated.lower())
+    host = known.get(b"host")
+    if host is None:
+        return "" if x.old else "The host header is missing."
+    return "" if _HOST(host) else "The host header is not a host."
+
+
+def _drop_nominated(x: Exchange, nominated: bytes) -> None:
+    """A caller may say which of its own headers end here; what we add later is not touched."""
+    if nominated in (b"keep-alive", b"close", b"upgrade", b""):
+        return
+    names = {name.strip() for name in nominated.split(b",")}
+    old, x.forward = x.forward, []
+    for at in range(0, len(old), 4):
+        if old[at] not in names:
+            x.forward += old[at : at + 4]
+
+
+def _bad_target(x: Exchange) -> str:
+    target = x.target
+    if len(target) > TARGET_BYTES:
+        return "The address is too long."
+    path, _, query = target.partition(b"?")
+    if not _PATH(path) or b"//" in path or (b"/." in path and _DOTS(path)):
+        return "The path is not in its plain form."
+    if query and _QUERY_BAD(query):
+        return "The query is not in its plain form."
+    x.path = path
+    return ""

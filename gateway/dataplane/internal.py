@@ -1,0 +1,62 @@
+"""This file exists to answer /health, /ready and /metrics on a port that is never public.
+
+Owns   a listener of its own; it must answer when the public one is full.
+Fails  404 for anything else; a line that is not HTTP is cut.
+"""
+
+import asyncio
+from typing import cast
+
+import httptools
+
+from gateway.dataplane.worker import Worker
+
+_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class Internal(asyncio.Protocol):
+    """One connection, one reply."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.transport.abort()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_message_complete(self) -> None:
+        status, body = self._answer(self._target.partition(b"?")[0])
+        self.transport.write(
+            b"HTTP/1.1 %d \r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (status, _TEXT, len(body), body)
+        )
+        self.transport.close()
+
+    def _answer(self, path: bytes) -> tuple[int, bytes]:
+        worker = self._worker
+        if path == b"/health":
+            return 200, b"alive\n"
+        if path == b"/ready":
+            told = b"snapshot %d\n" % worker.snapshot.version
+            return (200, told) if worker.ready else (503, b"not ready, " + told)
+        if path == b"/metrics":
+            return 200, worker.metrics()
+        return 404, b"not found\n"
+
+
+async def serve_internal(worker: Worker, host: str, port: int) -> asyncio.Server:
+    """Open it; the caller closes it."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: Internal(worker), host, port)

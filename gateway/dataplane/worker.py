@@ -1,0 +1,209 @@
+"""This file exists to run one data-plane worker: its snapshot, its connections, its clock ticks.
+
+Owns   the listening socket, the compiled snapshot in force, every connection and pool.
+Fails  at start when the port is taken; afterwards a bad snapshot is refused and the one before
+       stays in force.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+from chassis import clock
+from chassis.log import log
+from contracts.problem import Problem
+from gateway.dataplane.access import LogFile
+from gateway.dataplane.compiled import UNROUTED, Around, Compiled
+from gateway.dataplane.counters import exposition
+from gateway.dataplane.downstream import Downstream
+from gateway.dataplane.upstream import Pool
+from gateway.keys import Peppers
+from gateway.policy import Caller, Exchange, Policy, Sign
+from gateway.routes import Upstream as Definition
+from gateway.settings import Limits
+from gateway.snapshot import Snapshot, check
+
+_LOG = log("gateway.dataplane")
+_TICK_S = 0.1
+_PROOF_S = 10.0
+
+
+class Worker:
+    """One event loop's worth of gateway. `swap` before `listen`."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        peppers: Peppers,
+        signer: Sign,
+        policies: Mapping[str, Policy],
+        access_log: LogFile,
+    ) -> None:
+        self.limits = limits
+        self.monotonic: Callable[[], float] = clock.monotonic
+        self.access_log = access_log
+        self.compiled: Compiled
+        self.snapshot = Snapshot(version=-1)
+        self.running: set[Exchange] = set()
+        self.draining = False
+        self._peppers = peppers
+        self._signer = signer
+        self._policies = policies
+        self._links: set[Downstream] = set()
+        self._pools: dict[str, Pool] = {}
+        self._around = Around(self.monotonic, self.unix, access_log, self._pools.__getitem__)
+        self._loop = asyncio.get_running_loop()
+        self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._empty = asyncio.Event()
+        self._ticks = 0
+        self._refused_snapshots = 0
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        self.swap(Snapshot(version=0))
+
+    @property
+    def ready(self) -> bool:
+        """A snapshot is in force and the port is open."""
+        return self.snapshot.version > 0 and self._server is not None and not self.draining
+
+    def unix(self) -> float:
+        """Unix seconds, to the second of the last tick and exact within it."""
+        return self.monotonic() + self._unix_minus_monotonic_s
+
+    def swap(self, snapshot: Snapshot) -> None:
+        """Put a snapshot in force. Raises and changes nothing when it is refused."""
+        check(snapshot)
+        before, self._pools = self._pools, self._pools_for(snapshot)
+        self._around.use_pools(self._pools.__getitem__)
+        try:
+            compiled = Compiled(snapshot, self._peppers, self._policies, self._around)
+        except ValueError:
+            self._pools = before
+            self._around.use_pools(before.__getitem__)
+            self._refused_snapshots += 1
+            raise
+        self.compiled, self.snapshot = compiled, snapshot
+        for name, pool in before.items():
+            if self._pools.get(name) is not pool:
+                pool.close()
+
+    async def listen(self, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
+        """Open the public port; 0 takes a free one. Returns the port."""
+        self._server = await self._loop.create_server(
+            lambda: Downstream(self), host, port, ssl=context, backlog=4096
+        )
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def drain(self) -> None:
+        """No new connections; running exchanges end; what is left at the deadline is cut."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for link in tuple(self._links):
+            link.drain()
+        if self._links:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), self.limits.drain_s)
+        for link in tuple(self._links):
+            link.abort()
+        for pool in self._pools.values():
+            pool.close()
+        self._timer.cancel()
+        await asyncio.sleep(0)
+        self.access_log.close()
+
+    # For its connections.
+
+    def opened(self, link: Downstream) -> None:
+        self._links.add(link)
+        if len(self._links) > self.limits.connections or self.draining:
+            link.abort()
+
+    def closed(self, link: Downstream) -> None:
+        self._links.discard(link)
+        if self.draining and not self._links:
+            self._empty.set()
+
+    def proof(self, caller: Caller) -> bytes:
+        """The header line that tells a tier who is calling."""
+        now_s = self.monotonic()
+        if now_s >= caller.proof_until_s:
+            principal = caller.principal
+            token = self._signer.assertion(
+                principal.subject, principal.scopes, actor=principal.actor
+            )
+            caller.proof = b"firmwire-identity: %b\r\n" % token.encode()
+            caller.proof_until_s = now_s + _PROOF_S
+        return caller.proof
+
+    def ended(self, x: Exchange) -> None:
+        """Count, and let the policies see the end."""
+        self.running.discard(x)
+        use = x.use
+        counts = use.counts if use is not None else self._around.by_route[UNROUTED]
+        counts.add(x.status, self.monotonic() - x.started_s, x.received_bytes, x.sent_bytes)
+        if x.problem is not None:
+            code = x.problem.fault.code
+            counts.problems[code] = counts.problems.get(code, 0) + 1
+        for step in x.pipe.end:
+            step(x)
+
+    def failed(self, x: Exchange, problem: Problem) -> None:
+        _LOG.warning(
+            "exchange.failed",
+            request_id=x.request_id.decode(),
+            route=x.route.name if x.route else "",
+            fault=problem.fault.code,
+            because=problem.because,
+        )
+
+    def crashed(self, error: BaseException) -> None:
+        _LOG.error("exchange.crashed", error=repr(error), exc_info=error)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what a policy has to wait for."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def metrics(self) -> bytes:
+        """Prometheus text."""
+        gauges = {
+            "firmwire_gateway_connections": float(len(self._links)),
+            "firmwire_gateway_running_exchanges": float(len(self.running)),
+            "firmwire_gateway_snapshot_version": float(self.snapshot.version),
+            "firmwire_gateway_snapshots_refused": float(self._refused_snapshots),
+            "firmwire_gateway_access_lines_lost": float(self.access_log.lost_lines),
+        }
+        return exposition(self._around.by_route, gauges)
+
+    def _pools_for(self, snapshot: Snapshot) -> dict[str, Pool]:
+        def same_or_new(definition: Definition) -> Pool:
+            pool = self._pools.get(definition.name)
+            if pool is not None and pool.definition == definition:
+                return pool
+            return Pool(definition, self._loop)
+
+        return {definition.name: same_or_new(definition) for definition in snapshot.upstreams}
+
+    def _tick(self) -> None:
+        """Ten times a second: what runs. Once a second: what idles, the wall clock."""
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        now_s = self.monotonic()
+        self._ticks += 1
+        for x in tuple(self.running):
+            if not x.over:
+                x.link.check_running(x, now_s)
+        if self._ticks % 5 == 0:
+            self.access_log.flush()
+        if self._ticks % 10:
+            return
+        self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
+        for link in tuple(self._links):
+            link.check_idle(now_s)
+        for pool in self._pools.values():
+            pool.sweep(now_s)

@@ -1,0 +1,54 @@
+"""This file exists to let a proven caller through only with the scope the route asks for.
+
+Reads   caller
+Writes  grant
+Fails   FORBIDDEN, naming the scope.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from contracts.problem import Fault, Problem
+from gateway.policy import Caller, Exchange, Policy, Stage, Tools
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """scope: one scope, `process:billing:read`; or a tier, `process`: any scope of it will do,
+    and the tier itself asks for the exact one.
+    """
+
+    scope: Annotated[str, Meta(pattern=r"^[a-z]+(:[a-z_*]+)*$")]
+
+
+class _Authorise:
+    """The answer for a caller is kept: callers are made anew with every snapshot."""
+
+    def __init__(self, config: Config, tools: Tools) -> None:
+        self._scope = config.scope
+        self._answers: dict[Caller, bool] = {}
+        self._refusal = f"This needs the scope {config.scope}."
+
+    def on_request(self, x: Exchange) -> Problem | None:
+        caller = x.caller
+        if caller is None:
+            return Problem(Fault.FORBIDDEN, self._refusal)
+        allowed = self._answers.get(caller)
+        if allowed is None:
+            allowed = self._answers[caller] = self._may(caller)
+        return None if allowed else Problem(Fault.FORBIDDEN, self._refusal)
+
+    def _may(self, caller: Caller) -> bool:
+        if ":" in self._scope:
+            return caller.principal.may(self._scope)
+        within = self._scope + ":"
+        return any(scope.startswith(within) for scope in caller.principal.scopes)
+
+
+POLICY = Policy(
+    stage=Stage.AUTHORISE,
+    config=Config,
+    bind=_Authorise,
+    reads=frozenset({"caller"}),
+    writes=frozenset({"grant"}),
+)

@@ -1,0 +1,95 @@
+"""This file exists to say what a route is, and to find one for a path.
+
+Owns   the shapes Upstream and Route; the prefix table. A route names its policies; a route
+       without any is refused when the snapshot is checked (gateway/snapshot.py): deny by default.
+Fails  ValueError when two routes claim the same prefix and method.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Generic, TypeVar
+
+from msgspec import Meta, Struct
+
+T = TypeVar("T")
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9._-]{0,62}$")]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+BODY_LIMIT_BYTES = 2_000_000
+
+
+class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
+    """urls: origins that serve the same, e.g. `http://127.0.0.1:9001`. connections: most at once.
+
+    connect_s, idle_s: seconds to connect, and to keep an unused connection.
+    """
+
+    name: Name
+    urls: Annotated[tuple[str, ...], Meta(min_length=1)]
+    connections: Annotated[int, Meta(ge=1)] = 256
+    connect_s: Annotated[float, Meta(gt=0)] = 2.0
+    idle_s: Annotated[float, Meta(gt=0)] = 4.0
+
+
+class Route(Struct, frozen=True, forbid_unknown_fields=True):
+    """prefix: whole path segments, e.g. `/process/v1`. policies: name to its config.
+
+    deadline_ms: to the head of the reply. stall_s: longest silence inside a body.
+    public: no caller is asked for; must be said, and then `authenticate` must be absent.
+    """
+
+    name: Name
+    prefix: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)+$")]
+    upstream: str
+    policies: dict[str, dict[str, Any]]
+    methods: tuple[str, ...] = METHODS
+    deadline_ms: Annotated[int, Meta(ge=1)] = 30_000
+    stall_s: Annotated[float, Meta(gt=0)] = 60.0
+    public: bool = False
+
+
+class Table(Generic[T]):
+    """Longest prefix wins, on whole segments: `/process/v1` never takes `/process/v12`."""
+
+    def __init__(self, entries: Iterable[tuple[Route, T]]) -> None:
+        self._by_prefix: dict[bytes, dict[bytes, T]] = {}
+        for route, value in entries:
+            methods = self._by_prefix.setdefault(route.prefix.encode(), {})
+            for method in route.methods:
+                if methods.setdefault(method.encode(), value) is not value:
+                    raise ValueError(f"two routes serve {method} {route.prefix}")
+        self._depth = max((p.count(b"/") for p in self._by_prefix), default=0)
+
+    def find(self, path: bytes) -> dict[bytes, T] | None:
+        """What serves this path, by method."""
+        best = None
+        at = 0
+        for _ in range(self._depth):
+            at = path.find(b"/", at + 1)
+            if at < 0:
+                return self._by_prefix.get(path, best)
+            best = self._by_prefix.get(path[:at], best)
+        return best
+
+
+def tier_routes() -> tuple[Route, ...]:
+    """The three tiers under their own paths; each asks for a scope of its tier."""
+    return tuple(
+        Route(
+            name=tier,
+            prefix=f"/{tier}/v1",
+            upstream=tier,
+            policies={
+                "authenticate": {},
+                "authorise": {"scope": tier},
+                "quota": {},
+                "rate_limit": {},
+                "size_limit": {"limit_bytes": limit_bytes},
+            },
+            deadline_ms=deadline_ms,
+        )
+        for tier, deadline_ms, limit_bytes in (
+            ("system", 60_000, BODY_LIMIT_BYTES),
+            ("process", 60_000, 4 * BODY_LIMIT_BYTES),
+            ("experience", 30_000, BODY_LIMIT_BYTES),
+        )
+    )

@@ -1,0 +1,65 @@
+"""This file exists to name the settings of the two planes, with their units and defaults.
+
+Owns   the shapes of the sections `gateway` (data plane) and `control` (control plane).
+Fails  nothing; chassis.settings refuses what does not fit.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from chassis.settings import Secret
+from gateway.routes import Route, Upstream
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds. head_s: for the head of a request. idle_s: between requests. linger_s: to let a
+    caller read a refusal. drain_s: for running exchanges at the end. connections: most at once.
+    """
+
+    head_s: Seconds = 10.0
+    idle_s: Seconds = 75.0
+    linger_s: Seconds = 5.0
+    drain_s: Seconds = 8.0
+    connections: Annotated[int, Meta(ge=1)] = 8_000
+
+
+class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The data plane. port: public. internal_port: /health, /ready, /metrics; never public.
+
+    control_url: where snapshots come from. token: shared with the control plane; empty reads
+    `gateway/data-plane.token` under the home folder. certificate, private_key: PEM files.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    internal_host: str = "127.0.0.1"
+    internal_port: Port = 8081
+    control_url: str = "http://127.0.0.1:8090"
+    token: Secret | None = None
+    certificate: str = ""
+    private_key: str = ""
+    limits: Limits = Limits()
+
+
+class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The control plane. database_url: empty is SQLite under the home folder.
+
+    upstreams: origins by name, commas between instances; the tiers' names are theirs by default.
+    routes: by name, replacing the tiers' own when any are given. hosts: names the public port
+    answers to, none means any.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8090
+    database_url: str = ""
+    token: Secret | None = None
+    system_url: str = "http://127.0.0.1:8101"
+    process_url: str = "http://127.0.0.1:8102"
+    experience_url: str = "http://127.0.0.1:8103"
+    upstreams: tuple[Upstream, ...] = ()
+    routes: tuple[Route, ...] = ()
+    hosts: tuple[str, ...] = ()

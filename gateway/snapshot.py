@@ -1,0 +1,125 @@
+"""This file exists to carry everything a data plane must know in one immutable, numbered struct.
+
+Owns   the shape Snapshot; its checks; the last good one on disk.
+Fails  SnapshotRefused: a snapshot that would let somebody in by accident, or that is not whole.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gateway.keys import write_private
+from gateway.routes import METHODS, Name, Route, Table, Upstream
+
+
+class SnapshotRefused(ValueError):
+    """The snapshot must not be served; the one before stays in force."""
+
+
+class Plan(Struct, frozen=True, forbid_unknown_fields=True):
+    """rate_per_s, burst, quota_per_month: 0 leaves it to the route, or to nobody."""
+
+    name: Name
+    scopes: tuple[str, ...]
+    rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
+    burst: Annotated[int, Meta(ge=0)] = 0
+    quota_per_month: Annotated[int, Meta(ge=0)] = 0
+
+
+class Consumer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who calls: a partner, a portal, a job."""
+
+    name: Name
+    plan: Name
+
+
+class Key(Struct, frozen=True, forbid_unknown_fields=True):
+    """digest: HMAC of the key under pepper. scopes: only those also in the plan count.
+
+    expires_s: Unix seconds, 0 for never. networks: CIDR, none means everywhere.
+    """
+
+    id: str
+    digest: bytes
+    pepper: str
+    consumer: Name
+    scopes: tuple[str, ...]
+    expires_s: int = 0
+    networks: tuple[str, ...] = ()
+
+
+class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
+    """version grows with every change. hosts: names we answer to; none means any."""
+
+    version: int
+    upstreams: tuple[Upstream, ...] = ()
+    routes: tuple[Route, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+    keys: tuple[Key, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """The wire and disk form: a checksum line, then JSON."""
+    body = msgspec.json.encode(snapshot)
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def decode(raw: bytes) -> Snapshot:
+    """Raises SnapshotRefused when it is cut, altered or wrong."""
+    seal, _, body = raw.partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != seal:
+        raise SnapshotRefused("the checksum does not fit: the snapshot is cut or altered")
+    try:
+        snapshot = msgspec.json.decode(body, type=Snapshot)
+    except msgspec.ValidationError as error:
+        raise SnapshotRefused(str(error)) from error
+    check(snapshot)
+    return snapshot
+
+
+def check(snapshot: Snapshot) -> None:
+    """Everything named exists, and no route is open by omission."""
+    upstreams = {upstream.name for upstream in snapshot.upstreams}
+    plans = {plan.name for plan in snapshot.plans}
+    consumers = {consumer.name for consumer in snapshot.consumers}
+    for route in snapshot.routes:
+        if route.upstream not in upstreams:
+            raise SnapshotRefused(f"route {route.name}: no upstream {route.upstream}")
+        if not route.policies:
+            raise SnapshotRefused(f"route {route.name} names no policies: denied by default")
+        if wrong := set(route.methods) - set(METHODS):
+            raise SnapshotRefused(f"route {route.name}: methods {sorted(wrong)}")
+    for consumer in snapshot.consumers:
+        if consumer.plan not in plans:
+            raise SnapshotRefused(f"consumer {consumer.name}: no plan {consumer.plan}")
+    for key in snapshot.keys:
+        if key.consumer not in consumers:
+            raise SnapshotRefused(f"key {key.id}: no consumer {key.consumer}")
+    try:
+        Table((route, route.name) for route in snapshot.routes)
+    except ValueError as error:
+        raise SnapshotRefused(str(error)) from error
+
+
+class Shelf:
+    """The last good snapshot in a file, so that a data plane starts without its control plane."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def keep(self, raw: bytes) -> None:
+        """Whole or not at all."""
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self._file, raw)
+
+    def last(self) -> Snapshot | None:
+        """None when there is none, or none that can be trusted."""
+        try:
+            return decode(self._file.read_bytes())
+        except (FileNotFoundError, SnapshotRefused):
+            return None
