@@ -112,15 +112,15 @@ master_record = Table(
     "master_record",
     metadata,
     Column("entity", String, primary_key=True),
-    Column("key", String, primary_key=True),  # canonical code, else <system>:<id>
-    Column("ref", String, nullable=False),  # <system>:<id> it came from
+    Column("key", String, primary_key=True),  # <system>:<id>; of an alias <of>:<system>:<id>
+    code("code"),
     Column("source_version", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("deleted", Boolean, nullable=False, server_default=text("false")),
     Column("change_no", BigInteger, nullable=False),  # the replica's own clock
     Index("ix_master_record_change_no", "change_no"),
-    Index("ix_master_record_ref", "ref"),
+    Index("ix_master_record_code", "code"),
 )
 
 cross_reference = Table(

@@ -245,7 +245,7 @@ def upgrade() -> None:
         "master_record",
         sa.Column("entity", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
-        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), server_default="", nullable=False),
         sa.Column("source_version", sa.BigInteger(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
@@ -254,7 +254,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entity", "key", name=op.f("pk_master_record")),
     )
     op.create_index("ix_master_record_change_no", "master_record", ["change_no"], unique=False)
-    op.create_index("ix_master_record_ref", "master_record", ["ref"], unique=False)
+    op.create_index("ix_master_record_code", "master_record", ["code"], unique=False)
 
     op.create_table(
         "reconciliation",
@@ -530,7 +530,7 @@ def downgrade() -> None:
     op.drop_index("ix_reconciliation_ran_at", "reconciliation")
 
     op.drop_table("reconciliation")
-    op.drop_index("ix_master_record_ref", "master_record")
+    op.drop_index("ix_master_record_code", "master_record")
     op.drop_index("ix_master_record_change_no", "master_record")
 
     op.drop_table("master_record")
