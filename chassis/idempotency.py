@@ -8,43 +8,53 @@ Source IETF draft-ietf-httpapi-idempotency-key-header-07, sections 2.2 to 2.6.
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from chassis import clock, travel
+from chassis.database import Database
 from contracts.problem import Fault, Problem
 
-KEEP_S = 8 * 24 * 3600
-STUCK_AFTER_S = 120
+KEEP = timedelta(days=8)
+STUCK_AFTER = timedelta(minutes=2)
 _FIT = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
+class Slot(Struct, frozen=True):
+    """scope: who sent the key; two callers may use the same one. key: the header."""
+
+    scope: str
+    key: str
+
+
 class Remembered(Struct, frozen=True):
-    """digest: of the request. status 0: still being worked on. at_s: POSIX seconds of the start."""
+    """digest: of the request. status: None while it is being worked on. at: when it began."""
 
     digest: str
-    status: int
+    status: int | None
     body: bytes
-    at_s: float
+    at: datetime
 
 
 class Memory(Protocol):
     """Where answers lie."""
 
-    async def begin(self, key: str, fresh: Remembered, stuck_before_s: float) -> Remembered | None:
-        """Place `fresh` unless the key is there: then what is there. Atomic.
+    async def begin(self, slot: Slot, fresh: Remembered) -> Remembered | None:
+        """Place `fresh` and return None, unless the slot is taken: then what is there. Atomic.
 
-        An unfinished one that began before stuck_before_s is replaced: its process died.
+        Taken no longer: what is older than KEEP, and what was left unfinished for STUCK_AFTER.
         """
         ...
 
-    async def finish(self, key: str, status: int, body: bytes) -> None:
+    async def finish(self, slot: Slot, status: int, body: bytes) -> None:
         """Keep the answer."""
         ...
 
-    async def forget(self, key: str) -> None:
-        """Nothing happened: the key is free again."""
+    async def forget(self, slot: Slot) -> None:
+        """Nothing happened: the slot is free again."""
         ...
 
 
@@ -52,21 +62,68 @@ class ProcessMemory:
     """A memory of this process, for tests and tools. Lost at the end."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Remembered] = {}
+        self._kept: dict[Slot, Remembered] = {}
 
-    async def begin(self, key: str, fresh: Remembered, stuck_before_s: float) -> Remembered | None:
-        there = self._kept.get(key)
-        if there is None or (not there.status and there.at_s < stuck_before_s):
-            self._kept[key] = fresh
+    async def begin(self, slot: Slot, fresh: Remembered) -> Remembered | None:
+        there = self._kept.get(slot)
+        if there is not None and _holds(there, fresh.at):
+            return there
+        self._kept[slot] = fresh
+        return None
+
+    async def finish(self, slot: Slot, status: int, body: bytes) -> None:
+        began = self._kept[slot]
+        self._kept[slot] = Remembered(began.digest, status, body, began.at)
+
+    async def forget(self, slot: Slot) -> None:
+        self._kept.pop(slot, None)
+
+
+class SqlMemory:
+    """A memory in a table: scope, key (primary key), request_hash, status, reply, created_at,
+
+    expires_at. Expired rows go when their slot is used again, and by `sweep`.
+    """
+
+    def __init__(self, database: Database, table: Table) -> None:
+        self._database = database
+        self._table = table
+
+    async def begin(self, slot: Slot, fresh: Remembered) -> Remembered | None:
+        table = self._table
+
+        def place(connection: Connection) -> Remembered | None:
+            found = select(table).where(*self._at(slot)).with_for_update()
+            if (row := connection.execute(found).one_or_none()) is not None:
+                there = Remembered(row.request_hash, row.status, row.reply or b"", row.created_at)
+                if _holds(there, fresh.at):
+                    return there
+                connection.execute(delete(table).where(*self._at(slot)))
+            connection.execute(
+                insert(table).values(
+                    scope=slot.scope, key=slot.key, request_hash=fresh.digest, status=None,
+                    reply=None, created_at=fresh.at, expires_at=fresh.at + KEEP,
+                )
+            )  # fmt: skip
             return None
-        return there
 
-    async def finish(self, key: str, status: int, body: bytes) -> None:
-        began = self._kept[key]
-        self._kept[key] = Remembered(began.digest, status, body, began.at_s)
+        return await self._database.write(place)
 
-    async def forget(self, key: str) -> None:
-        self._kept.pop(key, None)
+    async def finish(self, slot: Slot, status: int, body: bytes) -> None:
+        kept = update(self._table).where(*self._at(slot)).values(status=status, reply=body)
+        await self._database.write(lambda connection: connection.execute(kept))
+
+    async def forget(self, slot: Slot) -> None:
+        gone = delete(self._table).where(*self._at(slot))
+        await self._database.write(lambda connection: connection.execute(gone))
+
+    async def sweep(self) -> int:
+        """Delete what has expired; how many rows."""
+        old = delete(self._table).where(self._table.c.expires_at < clock.now())
+        return await self._database.write(lambda connection: connection.execute(old).rowcount)
+
+    def _at(self, slot: Slot) -> tuple[object, ...]:
+        return self._table.c.scope == slot.scope, self._table.c.key == slot.key
 
 
 async def answered_once(
@@ -78,30 +135,36 @@ async def answered_once(
 ) -> tuple[int, bytes]:
     """The answer, made now or remembered. about: method and path, which belong to the request.
 
-    A Problem is not remembered and frees the key, except an ambiguous one: then the request is
-    left IN_PROGRESS until STUCK_AFTER_S, so that nobody repeats it blindly.
+    A Problem frees the key, since nothing was done; an ambiguous one, or a crash, leaves it
+    IN_PROGRESS for STUCK_AFTER, so that nobody repeats it blindly at once.
     """
     if not _FIT.match(key):
         raise Problem(Fault.MALFORMED, "Idempotency-Key must be 1 to 200 visible characters.")
-    caller = travel.current()
-    who = caller.principal.subject if caller and caller.principal else ""
-    place = hashlib.sha256(f"{who}\n{key}".encode()).hexdigest()
+    travelling = travel.current()
+    who = travelling.principal.subject if travelling and travelling.principal else ""
+    slot = Slot(who, key)
     digest = hashlib.sha256(about.encode() + b"\n" + body).hexdigest()
-    now_s = clock.now().timestamp()
-    fresh = Remembered(digest, 0, b"", now_s)
-    there = await memory.begin(place, fresh, now_s - STUCK_AFTER_S)
+    there = await memory.begin(slot, Remembered(digest, None, b"", clock.now()))
     if there is not None:
-        if there.digest != digest:
-            raise Problem(Fault.KEY_REUSED, "This Idempotency-Key came with another request.")
-        if not there.status:
-            say = "The first request with this Idempotency-Key is not done yet."
-            raise Problem(Fault.IN_PROGRESS, say, retry_after_s=1.0)
-        return there.status, there.body
+        return _again(there, digest)
     try:
         status, reply = await answer()
     except Problem as problem:
         if not problem.ambiguous:
-            await memory.forget(place)
+            await memory.forget(slot)
         raise
-    await memory.finish(place, status, reply)
+    await memory.finish(slot, status, reply)
     return status, reply
+
+
+def _again(there: Remembered, digest: str) -> tuple[int, bytes]:
+    if there.digest != digest:
+        raise Problem(Fault.KEY_REUSED, "This Idempotency-Key came with another request.")
+    if there.status is None:
+        say = "The first request with this Idempotency-Key is not done yet."
+        raise Problem(Fault.IN_PROGRESS, say, retry_after_s=1.0)
+    return there.status, there.body
+
+
+def _holds(there: Remembered, now: datetime) -> bool:
+    return now - there.at < (STUCK_AFTER if there.status is None else KEEP)
