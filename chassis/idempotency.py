@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from chassis import clock, travel
 from chassis.database import Database
@@ -107,7 +108,10 @@ class SqlMemory:
             )  # fmt: skip
             return None
 
-        return await self._database.write(place)
+        try:
+            return await self._database.write(place)
+        except IntegrityError:  # another process placed it at the same moment: now it is there
+            return await self._database.write(place)
 
     async def finish(self, slot: Slot, status: int, body: bytes) -> None:
         kept = update(self._table).where(*self._at(slot)).values(status=status, reply=body)
@@ -122,7 +126,7 @@ class SqlMemory:
         old = delete(self._table).where(self._table.c.expires_at < clock.now())
         return await self._database.write(lambda connection: connection.execute(old).rowcount)
 
-    def _at(self, slot: Slot) -> tuple[object, ...]:
+    def _at(self, slot: Slot) -> tuple[ColumnElement[bool], ...]:
         return self._table.c.scope == slot.scope, self._table.c.key == slot.key
 
 
