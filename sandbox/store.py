@@ -155,19 +155,17 @@ class DocumentStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; an inner one belongs to the outer one."""
-        if self._open_transactions == 0:
-            self._db.execute("BEGIN IMMEDIATE")
+        """All or nothing; an inner one can fail alone."""
+        depth = self._open_transactions
+        self._db.execute(f"SAVEPOINT t{depth}" if depth else "BEGIN IMMEDIATE")
         self._open_transactions += 1
         try:
             yield
         except BaseException:
-            if self._open_transactions == 1:
-                self._db.execute("ROLLBACK")
+            self._db.execute(f"ROLLBACK TO t{depth}" if depth else "ROLLBACK")
             raise
         else:
-            if self._open_transactions == 1:
-                self._db.execute("COMMIT")
+            self._db.execute(f"RELEASE t{depth}" if depth else "COMMIT")
         finally:
             self._open_transactions -= 1
 

@@ -112,6 +112,18 @@ def test_a_transaction_is_all_or_nothing(store):
     assert store.get("a", "1") is None
 
 
+def test_an_inner_transaction_can_fail_alone(store):
+    """What fails inside takes its sequence numbers back; the outer one goes on."""
+    with store.transaction():
+        store.put("a", "1", {})
+        with pytest.raises(RuntimeError), store.transaction():
+            store.put("a", "2", {})
+            assert store.next_id("a") == 1
+            raise RuntimeError("refused")
+    assert ids(store.list("a")) == ["1"]
+    assert store.next_id("a") == 1
+
+
 def test_a_stale_search_misses_what_is_young_but_get_does_not(store):
     """The lag hides young documents from list and count only."""
     store.put("a", "1", {}, unique="k")

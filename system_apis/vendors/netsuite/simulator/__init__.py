@@ -20,7 +20,7 @@ References are {"id": "12", "refName": "Acme"}, numbers are decimal text or JSON
   taxItem: ref, additionalSubsidiaries: [id], additionalCurrencies: [id], externalId, email}
   job: {recordType: "job", entityId, companyName, parent: ref, subsidiary: ref, currency: ref}
 - transaction: {recordType: "invoice" | "creditMemo", entity, subsidiary, currency, postingPeriod,
-  tranDate, dueDate, tranId, number, status: "Open" | "Paid In Full" | "Pending Approval" | "Voided",
+  tranDate, dueDate, tranId, number, status: "Open" | "Paid In Full" | "Pending Approval",
   approvalStatus: "2", exchangeRate, subtotal, taxTotal, total, amountPaid, amountRemaining,
   externalId, item: [{line, item: ref, quantity, rate, amount, description, taxCode: ref, taxRate1,
   tax1Amt, grossAmt, job: ref, custcol_*}], custbody_*}. Better posted through the API.

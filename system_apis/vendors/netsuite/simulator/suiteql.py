@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from system_apis.simulator import Store
+from system_apis.simulator import Document, Store
 from system_apis.vendors.netsuite.simulator.fields import LINE, RECORDS, is_custom
 from system_apis.vendors.netsuite.simulator.records import name_of
 from system_apis.vendors.netsuite.simulator.sql import (
@@ -135,9 +135,7 @@ def _flat(doc: Document) -> Row:
     for name, value in doc.items():
         column = name.lower()
         if isinstance(value, dict) and "id" in value:
-            named = Named(value["id"])
-            named.name = value.get("refName", value["id"])
-            row[column] = named
+            row[column] = _named(str(value["id"]), str(value.get("refName", value["id"])))
         elif isinstance(value, bool):
             row[column] = "T" if value else "F"
         elif isinstance(value, str) and column.endswith("date"):
@@ -157,8 +155,12 @@ def _flat(doc: Document) -> Row:
 def _state(status: Any) -> Any:
     if not isinstance(status, str):
         return status
-    named = Named(_STATES.get(status, status))
-    named.name = status
+    return _named(_STATES.get(status, status), status)
+
+
+def _named(value: str, name: str) -> Named:
+    named = Named(value)
+    named.name = name
     return named
 
 

@@ -122,7 +122,7 @@ def _key(public_key: Any) -> ECKey | RSAKey:
         return RSAKey.import_key(public_key)
     try:
         return ECKey.import_key(public_key)
-    except ValueError:
+    except JoseError:
         return RSAKey.import_key(public_key)
 
 
