@@ -139,14 +139,26 @@ cross_reference = Table(
     Index("ix_cross_reference_change_no", "change_no"),
     Index("ix_cross_reference_code", "entity", "code", "system"),
 )
+# A foreign id stands for one record; in an ERP map many of our codes may share one foreign id.
+_LIVE_ID = text("valid_to IS NULL AND entity NOT IN ('item', 'tax_code', 'gl_dimension')")
+_LIVE_MAP = text("valid_to IS NULL AND entity IN ('item', 'tax_code', 'gl_dimension')")
 Index(
-    "uq_cross_reference_live",
+    "uq_cross_reference_live_id",
     cross_reference.c.entity,
     cross_reference.c.system,
     cross_reference.c.external_id,
     unique=True,
-    sqlite_where=text("valid_to IS NULL"),
-    postgresql_where=text("valid_to IS NULL"),
+    sqlite_where=_LIVE_ID,
+    postgresql_where=_LIVE_ID,
+)
+Index(
+    "uq_cross_reference_live_map",
+    cross_reference.c.entity,
+    cross_reference.c.system,
+    cross_reference.c.code,
+    unique=True,
+    sqlite_where=_LIVE_MAP,
+    postgresql_where=_LIVE_MAP,
 )
 
 sync_cursor = Table(

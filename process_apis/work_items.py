@@ -26,6 +26,10 @@ _COLUMNS = (
     "subject_version", "group_key", "root", "hint", "context", "unblock_keys", "at_risk_minor",
     "at_risk_currency", "opened_at", "due_at",
 )  # fmt: skip
+# Only people, or a new version, close these: no evaluation finds them again.
+_STANDING = frozenset({
+    "SRC_VERSION_CONFLICT", "SCHEMA_INVALID", "OWNERSHIP_VIOLATION", "CORRECTION_AFTER_BILLING",
+})  # fmt: skip
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -81,7 +85,7 @@ def settle(connection: Connection, changes: Sequence[Change], at: datetime) -> l
                 closed.append(("SUPERSEDED", "", row))
             elif row.code in wanted:
                 renewed.append((row, wanted.pop(row.code), change.at_risk))
-            else:
+            elif row.code not in _STANDING:
                 closed.append(("RESOLVED", "AUTO", row))
         opened.extend(
             new_item(change.subject, finding, change.at_risk, at) for finding in wanted.values()

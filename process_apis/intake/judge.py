@@ -20,6 +20,7 @@ from process_apis.journeys.approved_time_to_invoice.rules import (
     evaluate,
     peer_of,
 )
+from process_apis.records import entry_of
 from process_apis.tables import work_item
 
 DAY_CODES = frozenset({"DAY_OVER_24H", "DUPLICATE_ENTRY"})
@@ -75,9 +76,7 @@ def _peers(
             by_day.setdefault(day, []).append(peer_of(case.entry, snapshot))
     for day, rows in neighbours.items():
         for row in rows:
-            peer = peer_of(
-                claim.entry_of(row.payload), snapshot, billed=row.billing_state == "BILLED"
-            )
+            peer = peer_of(entry_of(row.payload), snapshot, billed=row.billing_state == "BILLED")
             by_day.setdefault(day, []).append(peer)
     return by_day
 

@@ -78,12 +78,26 @@ def upgrade() -> None:
         "ix_cross_reference_code", "cross_reference", ["entity", "code", "system"], unique=False
     )
     op.create_index(
-        "uq_cross_reference_live",
+        "uq_cross_reference_live_id",
         "cross_reference",
         ["entity", "system", "external_id"],
         unique=True,
-        sqlite_where=sa.text("valid_to IS NULL"),
-        postgresql_where=sa.text("valid_to IS NULL"),
+        sqlite_where=sa.text(
+            "valid_to IS NULL AND entity NOT IN ('item', 'tax_code', 'gl_dimension')"
+        ),
+        postgresql_where=sa.text(
+            "valid_to IS NULL AND entity NOT IN ('item', 'tax_code', 'gl_dimension')"
+        ),
+    )
+    op.create_index(
+        "uq_cross_reference_live_map",
+        "cross_reference",
+        ["entity", "system", "code"],
+        unique=True,
+        sqlite_where=sa.text("valid_to IS NULL AND entity IN ('item', 'tax_code', 'gl_dimension')"),
+        postgresql_where=sa.text(
+            "valid_to IS NULL AND entity IN ('item', 'tax_code', 'gl_dimension')"
+        ),
     )
 
     op.create_table(
@@ -574,10 +588,22 @@ def downgrade() -> None:
     op.drop_table("event_log")
     op.drop_table("entry_version")
     op.drop_index(
-        "uq_cross_reference_live",
+        "uq_cross_reference_live_map",
         "cross_reference",
-        sqlite_where=sa.text("valid_to IS NULL"),
-        postgresql_where=sa.text("valid_to IS NULL"),
+        sqlite_where=sa.text("valid_to IS NULL AND entity IN ('item', 'tax_code', 'gl_dimension')"),
+        postgresql_where=sa.text(
+            "valid_to IS NULL AND entity IN ('item', 'tax_code', 'gl_dimension')"
+        ),
+    )
+    op.drop_index(
+        "uq_cross_reference_live_id",
+        "cross_reference",
+        sqlite_where=sa.text(
+            "valid_to IS NULL AND entity NOT IN ('item', 'tax_code', 'gl_dimension')"
+        ),
+        postgresql_where=sa.text(
+            "valid_to IS NULL AND entity NOT IN ('item', 'tax_code', 'gl_dimension')"
+        ),
     )
     op.drop_index("ix_cross_reference_code", "cross_reference")
     op.drop_index("ix_cross_reference_change_no", "cross_reference")
