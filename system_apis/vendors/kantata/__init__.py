@@ -1,0 +1,1 @@
+"""Kantata OX as a PSA. Facts, limits and sources: README.md."""
