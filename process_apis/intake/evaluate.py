@@ -26,9 +26,9 @@ from process_apis.journeys.approved_time_to_invoice.rules import (
     Outcome,
     Snapshot,
     accept,
-    finding,
     version_conflict,
 )
+from process_apis.journeys.approved_time_to_invoice.rules.case import finding
 from process_apis.tables import entry_version, inbox, time_entry
 from process_apis.work_items import Change, Subject
 
@@ -206,7 +206,7 @@ class _Writing:
                 self.at,
                 _encode(data),
                 outcome.partition,
-            )  # fmt: skip
+            )
         )
 
     def _conflicts(self) -> None:
@@ -253,9 +253,15 @@ class _Writing:
         for row in plan.reversed:
             reversal = {"reversed": row, "cause": "CORRECTION"}
             self.facts.append(
-                events.fact(f"bt:{row.id}:reversed", "bt.reversed", row.id, self.at, reversal,
-                            partitionkey=row.source_id)
-            )  # fmt: skip
+                events.fact(
+                    f"bt:{row.id}:reversed",
+                    "bt.reversed",
+                    row.id,
+                    self.at,
+                    reversal,
+                    partitionkey=row.source_id,
+                )
+            )
 
     def _inbox(self) -> None:
         waits = set(self.deferred)
