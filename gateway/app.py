@@ -21,7 +21,7 @@ from gateway.dataplane.internal import serve_internal
 from gateway.dataplane.worker import Worker
 from gateway.keys import peppers
 from gateway.policy import Policy
-from gateway.settings import GatewaySettings
+from gateway.settings import ControlSettings, GatewaySettings
 from gateway.snapshot import Shelf
 
 _LOG = log("gateway")
@@ -30,6 +30,15 @@ _LOG = log("gateway")
 def run_data_plane(given: GatewaySettings, home: Path | None = None) -> None:
     """Serve until SIGTERM. home: the installation's folder, by default chassis.settings.home()."""
     uvloop.run(serve_data_plane(given, home or settings.home()))
+
+
+def run_control_plane(given: ControlSettings, home: Path | None = None) -> None:
+    """Serve the admin API and snapshots until SIGTERM."""
+    # Here, not above: a data-plane worker must not pay for Litestar and SQLAlchemy in memory.
+    from chassis import server
+    from gateway.control.app import control_plane
+
+    server.run(control_plane(given, home or settings.home()), host=given.host, port=given.port)
 
 
 async def serve_data_plane(given: GatewaySettings, home: Path) -> None:

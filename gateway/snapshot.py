@@ -63,6 +63,19 @@ class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
     hosts: tuple[str, ...] = ()
 
 
+def within(scope: str, granted: frozenset[str]) -> bool:
+    """True when a plan's scopes hold this one, itself or as `tier:*`."""
+    return scope in granted or f"{scope.partition(':')[0]}:*" in granted
+
+
+def scopes_of(key: Key, plan: Plan) -> frozenset[str]:
+    """What a key may: its own scopes as far as the plan holds them; all of the plan's for none."""
+    granted = frozenset(plan.scopes)
+    if not key.scopes:
+        return granted
+    return frozenset(scope for scope in key.scopes if within(scope, granted))
+
+
 def encode(snapshot: Snapshot) -> bytes:
     """The wire and disk form: a checksum line, then JSON."""
     body = msgspec.json.encode(snapshot)

@@ -15,7 +15,7 @@ from gateway.keys import Peppers
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Tools
 from gateway.routes import Route, Table
-from gateway.snapshot import Snapshot, SnapshotRefused
+from gateway.snapshot import Snapshot, SnapshotRefused, scopes_of
 
 UNROUTED = "-"
 
@@ -115,9 +115,8 @@ def callers(snapshot: Snapshot, peppers: Peppers) -> dict[bytes, Caller]:
         if key.pepper not in peppers.secrets:
             raise SnapshotRefused(f"key {key.id}: its pepper {key.pepper} is not known here")
         plan = plan_of[key.consumer]
-        scopes = frozenset(key.scopes) & frozenset(plan.scopes)
         found[key.digest] = Caller(
-            Principal(key.consumer, scopes, "gateway", key.id),
+            Principal(key.consumer, scopes_of(key, plan), "gateway", key.id),
             key.id,
             expires_s=key.expires_s,
             networks=tuple(ip_network(network) for network in key.networks),

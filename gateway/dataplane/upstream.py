@@ -27,8 +27,9 @@ class Upstream(asyncio.Protocol):
     """One connection to one instance of a tier."""
 
     __slots__ = (
-        "_bodiless", "_chunks", "_interim", "_until_close", "complete", "host_line", "idle_since_s",
-        "length", "out", "parser", "paused", "pool", "replied", "reused", "transport", "x",
+        "_bodiless", "_chunks", "_interim", "_stays", "_until_close", "complete", "host_line",
+        "idle_since_s", "length", "out", "parser", "paused", "pool", "replied", "reused",
+        "transport", "x",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -39,7 +40,7 @@ class Upstream(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.x: Exchange | None = None
         self.reused = self.paused = self.replied = self.complete = False
-        self._interim = self._until_close = self._chunks = self._bodiless = False
+        self._interim = self._until_close = self._chunks = self._bodiless = self._stays = False
         self.length: bytes | None = None
         self.idle_since_s = 0.0
         self.out: list[bytes] = []
@@ -106,6 +107,7 @@ class Upstream(asyncio.Protocol):
         if x.method == b"HEAD":
             # The parser cannot know that no body follows, so it has done its duty.
             self.complete = True
+            self._stays = self.parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         x = self.x
@@ -123,6 +125,7 @@ class Upstream(asyncio.Protocol):
             self.out = []
             return
         self.complete = True
+        self._stays = self.parser.should_keep_alive()
 
     # What the loop calls.
 
@@ -140,7 +143,7 @@ class Upstream(asyncio.Protocol):
             return
         if x.head_sent:
             if self.complete:
-                self._finish(x, self.parser.should_keep_alive())
+                self._finish(x, self._stays)
             elif self.out:
                 out, self.out = self.out, []
                 x.link.transport.write(b"".join(out))

@@ -75,9 +75,7 @@ class _RateLimit:
             rate_per_s, burst = caller.rate_per_s, caller.burst or 1
         else:
             rate_per_s, burst = self._config.rate_per_s, self._config.burst
-        wait_s, left = self._gcra.take(
-            f"{who} {self._route}", rate_per_s, burst, self._monotonic()
-        )
+        wait_s, left = self._gcra.take(f"{who} {self._route}", rate_per_s, burst, self._monotonic())
         x.facts["rate"] = (rate_per_s, burst, left, wait_s)
         if wait_s:
             self.tell(x)

@@ -1,0 +1,74 @@
+"""This file exists to put the control plane together: database, first plans, API, publisher.
+
+Owns   its composition; the first plans and the bootstrap secret of a first start.
+Fails  at start, when the database cannot be opened or the configuration is refused.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from litestar import Litestar
+from sqlalchemy import Connection, func, select
+
+from chassis import identity
+from chassis.database import Database, url_of
+from chassis.service import Service, service
+from gateway import tokens as shared
+from gateway.control import api, store, tables, tokens
+from gateway.control.publish import Publisher
+from gateway.control.shapes import ConsumerDraft, PlanDraft
+from gateway.keys import peppers
+from gateway.settings import ControlSettings
+
+_SYSTEM = "firmwire"
+FIRST_PLANS = {
+    "internal": PlanDraft(
+        scopes=("system:*", "process:*", "experience:*"),
+        rate_per_s=1000, burst=2000, reason="first start",
+    ),
+    "partner": PlanDraft(
+        scopes=("process:time:read", "process:time:write", "process:billing:read", "experience:*"),
+        rate_per_s=50, burst=100, quota_per_month=1_000_000, reason="first start",
+    ),
+}  # fmt: skip
+
+
+def control_plane(settings: ControlSettings, home: Path) -> Service:
+    """The service; its lifespan opens the database and publishes the first snapshot."""
+    database = Database(url_of(home, "gateway", settings.database_url), name="gateway")
+
+    @asynccontextmanager
+    async def living(app: Litestar) -> AsyncIterator[None]:
+        database.migrate("gateway.control.migrations")
+        await database.write(lambda connection: _first_start(connection, home))
+        publisher = Publisher(database, settings)
+        await publisher.begin()
+        app.state.database = database
+        app.state.publisher = publisher
+        app.state.peppers = peppers(home)
+        given = settings.token
+        app.state.data_plane_token = given.reveal() if given else shared.data_plane(home)
+        try:
+            yield
+        finally:
+            await database.aclose()
+
+    return service(
+        "control",
+        handlers=[api.admin, api.snapshot],
+        verifier=identity.Verifier(identity.ensure(home)),
+        ready={"database": database.check},
+        lifespan=[living],
+    )
+
+
+def _first_start(connection: Connection, home: Path) -> None:
+    tokens.bootstrap(connection, home)
+    if connection.execute(select(func.count()).select_from(tables.plan)).scalar_one():
+        return
+    for name, draft in FIRST_PLANS.items():
+        store.put_plan(connection, name, draft, _SYSTEM)
+    store.put_consumer(
+        connection, "operator", ConsumerDraft(plan="internal", reason="first start"), _SYSTEM
+    )

@@ -1,0 +1,115 @@
+"""This file exists to call the admin API from a command line or a test, with types.
+
+Owns   one connection to the control plane. The admin token comes from FIRMWIRE's settings or the
+       bootstrap file in the home folder.
+Fails  the Problem the control plane answered with; UNAVAILABLE when it cannot be reached.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from chassis import problems
+from chassis.outbound import INSIDE, Outbound
+from contracts.paging import Page
+from contracts.problem import Fault, Problem
+from gateway.control.shapes import (
+    ConsumerDraft,
+    ConsumerView,
+    KeyDraft,
+    KeyMade,
+    KeyView,
+    PlanView,
+    Revocation,
+    Rotation,
+)
+from gateway.keys import Environment
+
+T = TypeVar("T")
+
+
+class ControlClient:
+    """`async with ControlClient(url, token) as control: ...`"""
+
+    def __init__(self, url: str, token: str) -> None:
+        bearer = {"authorization": f"Bearer {token}"}
+        self._control = Outbound(url, peer="control", words=INSIDE, headers=bearer)
+
+    async def __aenter__(self) -> "ControlClient":
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self._control.aclose()
+
+    async def plans(self, *, limit: int = 50, cursor: str | None = None) -> Page[PlanView]:
+        return await self._get("/plans", Page[PlanView], limit=limit, cursor=cursor)
+
+    async def set_consumer(self, name: str, plan: str, *, reason: str = "") -> ConsumerView:
+        """Make it, or move it to another plan."""
+        draft = ConsumerDraft(plan=plan, reason=reason)
+        return await self._send("PUT", f"/consumers/{name}", ConsumerView, draft)
+
+    async def consumers(self, *, limit: int = 50, cursor: str | None = None) -> Page[ConsumerView]:
+        return await self._get("/consumers", Page[ConsumerView], limit=limit, cursor=cursor)
+
+    async def create_key(
+        self,
+        consumer: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        environment: Environment = "live",
+        networks: tuple[str, ...] = (),
+        expires_at: datetime | None = None,
+        label: str = "",
+        reason: str = "",
+    ) -> KeyMade:
+        """The only reply that holds the key itself."""
+        draft = KeyDraft(
+            consumer=consumer, environment=environment, scopes=scopes, networks=networks,
+            expires_at=expires_at, label=label, reason=reason,
+        )  # fmt: skip
+        return await self._send("POST", "/keys", KeyMade, draft)
+
+    async def keys(
+        self, *, consumer: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[KeyView]:
+        return await self._get(
+            "/keys", Page[KeyView], consumer=consumer, limit=limit, cursor=cursor
+        )
+
+    async def revoke_key(self, id: str, *, reason: str = "") -> KeyView:
+        return await self._send("POST", f"/keys/{id}/revoke", KeyView, Revocation(reason))
+
+    async def rotate_key(self, id: str, *, overlap_s: int = 86_400, reason: str = "") -> KeyMade:
+        return await self._send("POST", f"/keys/{id}/rotate", KeyMade, Rotation(overlap_s, reason))
+
+    async def _get(self, path: str, shape: type[T], **query: Any) -> T:
+        asked = {name: value for name, value in query.items() if value is not None}
+        return await self._ask("GET", path, shape, query=asked)
+
+    async def _send(self, method: str, path: str, shape: type[T], body: Any) -> T:
+        return await self._ask(method, path, shape, json=body)
+
+    async def _ask(self, method: str, path: str, shape: type[T], **told: Any) -> T:
+        reply = await self._control.send(method, f"/admin/v1{path}", **told)
+        if not reply.ok:
+            kind = reply.headers.get("content-type", "")
+            raise problems.received(reply.status, kind, reply.body)
+        return reply.json(shape)
+
+
+def admin_token(home: Path, given: str = "") -> str:
+    """The one given, or the bootstrap secret of this installation."""
+    if given:
+        return given
+    try:
+        return (home / "gateway" / "admin.token").read_text().strip()
+    except FileNotFoundError as missing:
+        say = "No admin token: set FIRMWIRE_ADMIN_TOKEN, or start the control plane once."
+        raise Problem(Fault.UNAUTHENTICATED, say) from missing

@@ -1,0 +1,1 @@
+"""The control plane's schema, step by step."""

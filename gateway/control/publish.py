@@ -1,0 +1,132 @@
+"""This file exists to number the control plane's state and hand it to data planes as it changes.
+
+Owns   the current snapshot in memory, and who waits for the next.
+Fails  SnapshotRefused: then the change that led to it is rolled back.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection, insert, or_, select, update
+
+from chassis import clock
+from chassis.database import Database
+from gateway.control.tables import api_key, consumer, plan, published
+from gateway.routes import Route, Upstream, tier_routes
+from gateway.settings import ControlSettings
+from gateway.snapshot import Consumer, Key, Plan, Snapshot, check, encode
+
+T = TypeVar("T")
+
+
+class Publisher:
+    """Every change goes through `change`: state, audit and version in one transaction."""
+
+    def __init__(self, database: Database, settings: ControlSettings) -> None:
+        self._database = database
+        self._upstreams = upstreams(settings)
+        self._routes = settings.routes or tier_routes()
+        self._hosts = settings.hosts
+        self._changed = asyncio.Condition()
+        self.snapshot = Snapshot(version=0)
+        self._encoded = b""
+
+    async def begin(self) -> None:
+        """Take up the stored version; a changed configuration counts as a change."""
+        configured = hashlib.sha256(
+            msgspec.json.encode((self._upstreams, self._routes, self._hosts))
+        ).hexdigest()
+        await self._publish(await self._database.write(lambda c: self._started(c, configured)))
+
+    async def change(self, work: Callable[[Connection], T]) -> T:
+        """Do the work and publish; all of it or nothing."""
+
+        def changed(connection: Connection) -> tuple[T, Snapshot]:
+            done = work(connection)
+            connection.execute(update(published).values(version=published.c.version + 1))
+            return done, self._read(connection)
+
+        done, snapshot = await self._database.write(changed)
+        await self._publish(snapshot)
+        return done
+
+    async def after(self, version: int, wait_s: float) -> bytes | None:
+        """The snapshot when it is another than this version, as soon as it is; None in time."""
+        if self.snapshot.version == version:
+            try:
+                async with asyncio.timeout(wait_s), self._changed:
+                    await self._changed.wait_for(lambda: self.snapshot.version != version)
+            except TimeoutError:
+                return None
+        return self._encoded
+
+    async def _publish(self, snapshot: Snapshot) -> None:
+        async with self._changed:
+            # Two changes may come back from their transactions in the other order.
+            if snapshot.version > self.snapshot.version:
+                self.snapshot, self._encoded = snapshot, encode(snapshot)
+                self._changed.notify_all()
+
+    def _started(self, connection: Connection, configured: str) -> Snapshot:
+        row = connection.execute(select(published)).one_or_none()
+        if row is None:
+            # Time-based, so that a new database never counts below what data planes have seen.
+            version = int(clock.now().timestamp())
+            connection.execute(
+                insert(published).values(id=1, version=version, configuration=configured)
+            )
+        elif row.configuration != configured:
+            connection.execute(
+                update(published).values(version=row.version + 1, configuration=configured)
+            )
+        return self._read(connection)
+
+    def _read(self, connection: Connection) -> Snapshot:
+        now_ms = int(clock.now().timestamp() * 1000)
+        alive = select(api_key).where(
+            api_key.c.revoked_ms.is_(None),
+            or_(api_key.c.expires_ms.is_(None), api_key.c.expires_ms > now_ms),
+        )
+        snapshot = Snapshot(
+            version=connection.execute(select(published.c.version)).scalar_one(),
+            upstreams=self._upstreams,
+            routes=self._routes,
+            plans=tuple(
+                Plan(row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month)
+                for row in connection.execute(select(plan).order_by(plan.c.name))
+            ),
+            consumers=tuple(
+                Consumer(row.name, row.plan)
+                for row in connection.execute(select(consumer).order_by(consumer.c.name))
+            ),
+            keys=tuple(
+                Key(
+                    row.id, bytes(row.digest), row.pepper, row.consumer, tuple(row.scopes),
+                    -int(-(row.expires_ms or 0) // 1000), tuple(row.networks),
+                )
+                for row in connection.execute(alive.order_by(api_key.c.id))
+            ),
+            hosts=self._hosts,
+        )  # fmt: skip
+        check(snapshot)
+        return snapshot
+
+
+def upstreams(settings: ControlSettings) -> tuple[Upstream, ...]:
+    """The configured ones, and the three tiers unless they are among them."""
+    named = {upstream.name: upstream for upstream in settings.upstreams}
+    for tier, url in (
+        ("system", settings.system_url),
+        ("process", settings.process_url),
+        ("experience", settings.experience_url),
+    ):
+        named.setdefault(tier, Upstream(tier, tuple(part.strip() for part in url.split(","))))
+    return tuple(named.values())
+
+
+def routes(publisher: Publisher) -> tuple[Route, ...]:
+    """In force now."""
+    return publisher.snapshot.routes

@@ -1,0 +1,107 @@
+"""This file exists to fix what the admin API takes and gives.
+
+Owns   request and reply shapes. Our own input: unknown fields are refused.
+Fails  INVALID, by chassis.problems, naming each wrong field.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from gateway.keys import Environment
+from gateway.routes import Name
+
+Scope = Annotated[str, Meta(pattern=r"^(system|process|experience):(\*|[a-z_]+(:[a-z_]+)*)$")]
+Text = Annotated[str, Meta(max_length=500)]
+OVERLAP_MOST_S = 90 * 86_400
+
+
+class PlanDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a consumer on this plan may, and how much. 0 leaves a limit to the route."""
+
+    scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)]
+    rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
+    burst: Annotated[int, Meta(ge=0)] = 0
+    quota_per_month: Annotated[int, Meta(ge=0)] = 0
+    reason: Text = ""
+
+
+class PlanView(Struct, frozen=True):
+    name: str
+    scopes: tuple[str, ...]
+    rate_per_s: float
+    burst: int
+    quota_per_month: int
+
+
+class ConsumerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """owner: who answers for it."""
+
+    plan: Name
+    owner: Text = ""
+    reason: Text = ""
+
+
+class ConsumerView(Struct, frozen=True):
+    name: str
+    plan: str
+    owner: str
+
+
+class KeyDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """scopes: none means all of the plan. networks: CIDR, none means everywhere."""
+
+    consumer: Name
+    environment: Environment = "live"
+    scopes: tuple[Scope, ...] = ()
+    networks: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    label: Text = ""
+    reason: Text = ""
+
+
+class KeyView(Struct, frozen=True):
+    """display: the first 12 characters. state: active, expired or revoked."""
+
+    id: str
+    consumer: str
+    display: str
+    state: str
+    scopes: tuple[str, ...]
+    networks: tuple[str, ...]
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    replaces: str | None
+
+
+class KeyMade(Struct, frozen=True):
+    """secret: the key itself, shown this once and never again."""
+
+    secret: str
+    key: KeyView
+
+
+class Revocation(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Text = ""
+
+
+class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
+    """overlap_s: seconds both keys work; never past the old key's own expiry."""
+
+    overlap_s: Annotated[int, Meta(ge=0, le=OVERLAP_MOST_S)] = 86_400
+    reason: Text = ""
+
+
+class AuditView(Struct, frozen=True):
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    reason: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    hash: str

@@ -1,0 +1,85 @@
+"""This file exists to describe the control plane's tables; migrations make them.
+
+Owns   the metadata. Instants are Unix milliseconds (`_ms`), UTC, the same on every database.
+Fails  never.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData()
+
+plan = Table(
+    "plan",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("scopes", JSON, nullable=False),
+    Column("rate_per_s", Float, nullable=False),
+    Column("burst", Integer, nullable=False),
+    Column("quota_per_month", BigInteger, nullable=False),
+)
+consumer = Table(
+    "consumer",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("plan", ForeignKey("plan.name"), nullable=False),
+    Column("owner", String, nullable=False, server_default=""),
+)
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("consumer", ForeignKey("consumer.name"), nullable=False, index=True),
+    Column("display", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("pepper", String, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("networks", JSON, nullable=False),
+    Column("label", String, nullable=False, server_default=""),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+    Column("replaces", String),
+)
+admin_token = Table(
+    "admin_token",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+)
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    Column(
+        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    Column("after", LargeBinary, nullable=False),
+    Column("previous_hash", String, nullable=False, unique=True),
+    Column("hash", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+published = Table(
+    "published",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("configuration", String, nullable=False),
+)
