@@ -1,0 +1,1 @@
+"""NetSuite as an ERP. Facts, limits and sources: README.md."""
