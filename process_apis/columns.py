@@ -5,12 +5,11 @@ Source  SQLite has neither DECIMAL nor TIMESTAMP WITH TIME ZONE; domain.md B.1 (
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Numeric, String, TypeDecorator
 from sqlalchemy.types import TypeEngine
-
-INSTANT_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class Exact(TypeDecorator[Decimal]):
@@ -64,6 +63,7 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
+@lru_cache(maxsize=4096)
 def instant_text(value: datetime) -> str:
-    """Fixed width, so that text order is time order."""
-    return value.astimezone(UTC).strftime(INSTANT_FORM)
+    """Fixed width, so that text order is time order. Many rows of a batch share an instant."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

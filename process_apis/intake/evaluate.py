@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from contracts.entities.work_item import Finding
 from contracts.ids import uuid7
 from contracts.money import Money, money
+from contracts.ports.process.time_entries import BillingState
 from process_apis import bulk, counters, events, work_items
 from process_apis.events import Fact
 from process_apis.intake import book as booking
@@ -32,7 +33,10 @@ from process_apis.journeys.approved_time_to_invoice.rules.case import finding
 from process_apis.tables import entry_version, inbox, time_entry
 from process_apis.work_items import Change, Subject
 
-STATES = {"NONE": "WITHDRAWN"}
+STATES: dict[str, BillingState] = {
+    "NONE": "WITHDRAWN", "EXCEPTION": "EXCEPTION", "HELD": "HELD",
+    "NON_BILLABLE": "NON_BILLABLE", "READY": "READY",
+}  # fmt: skip
 _INSERTED = (
     "entry_id", "source_version", "content_hash", "payload", "billing_state", "contract",
     "project", "resource", "work_date", "minutes", "amount_minor", "currency", "received_at",
@@ -149,7 +153,7 @@ class _Writing:
             state = _stands(book)
             findings = _after_billing(case, outcome, book) if case.fresh else _warnings(findings)
         else:
-            state = STATES.get(outcome.billing_state, outcome.billing_state)
+            state = STATES[outcome.billing_state]
             booking.plan(outcome, book, self.booking)
         self._entry(case, outcome, state)
         self._told(case, outcome, state, findings)

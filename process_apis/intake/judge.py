@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from contracts.entities.time_entry import TimeEntry
 from process_apis import bulk
 from process_apis.intake import claim
 from process_apis.intake.claim import Case, Claimed
@@ -37,7 +38,7 @@ def judge(
     neighbours = _neighbours(connection, changed, cases)
     peers = _peers(cases.values(), neighbours, snapshot)
     outcomes = _judged(connection, cases.values(), peers, snapshot, today)
-    joined = _joining(cases, outcomes, neighbours, snapshot.person)
+    joined = _joining(cases, outcomes, neighbours, lambda entry: snapshot.person(entry.resource))
     if joined:
         outcomes |= _judged(connection, joined, peers, snapshot, today)
         cases.update((case.entry_id, case) for case in joined)
@@ -130,7 +131,7 @@ def _joining(
     cases: Mapping[str, Case],
     outcomes: Mapping[str, Outcome],
     neighbours: Mapping[Day, list[Row[Any]]],
-    person: Callable[..., str],
+    person: Callable[[TimeEntry], str],
 ) -> list[Case]:
     """Neighbours to judge again: the day is wrong now, or a correction may have mended it."""
     if not neighbours:
