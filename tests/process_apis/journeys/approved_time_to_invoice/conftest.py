@@ -65,7 +65,9 @@ def firm() -> dict[str, Any]:
             **origin("kantata", "1001"), code="P-1", name="One", client=Ref("salesforce", "a1"),
             contract=Ref("salesforce", "c1"), start=date(2026, 1, 1),
         ),
-        "task": Task(**origin("kantata", "t1"), code="T1", project=Ref("kantata", "1001"), name="T"),
+        "task": Task(
+            **origin("kantata", "t1"), code="T1", project=Ref("kantata", "1001"), name="T"
+        ),
         "senior": Role(**origin("workday", "r1"), code="SENIOR", name="Senior"),
         "analyst": Role(**origin("workday", "r2"), code="ANALYST", name="Analyst"),
         "person": Resource(
@@ -111,6 +113,8 @@ class World:
         self.erp = {"LE-UK": "netsuite", "LE-IN": "netsuite"}
         self.medians: dict[tuple[str, str], Decimal] = {}
 
+    origin = staticmethod(origin)
+
     def change(self, name: str, **fields: Any) -> Any:
         self.records[name] = msgspec.structs.replace(self.records[name], **fields)
         return self.records[name]
@@ -143,10 +147,10 @@ class World:
         return TimeEntry(**{**given, **fields})
 
     def judge(self, *, today: date = TODAY, peers: Any = (), **fields: Any) -> Any:
-        options = {k: fields.pop(k) for k in ("waived", "worked_minutes") if k in fields}
-        return evaluate(
-            self.entry(**fields), self.snapshot(), peers=peers, today=today, **options
-        )
+        options: dict[str, Any] = {
+            k: fields.pop(k) for k in ("waived", "worked_minutes") if k in fields
+        }
+        return evaluate(self.entry(**fields), self.snapshot(), peers=peers, today=today, **options)
 
 
 @pytest.fixture
