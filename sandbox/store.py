@@ -266,4 +266,4 @@ def _condition(field: str, wanted: object) -> tuple[str, Values]:
     if isinstance(wanted, list | tuple | set | frozenset):
         marks = ", ".join("?" * len(wanted))
         return f"{column} {'NOT ' if operator == '!=' else ''}IN ({marks})", list(wanted)
-    return f"{column} {operator} ?", [wanted]
+    return f"{column} {'IS NOT' if operator == '!=' else operator} ?", [wanted]

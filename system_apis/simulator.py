@@ -46,7 +46,7 @@ class Store(Protocol):
 
     where: field (dots walk into objects: `entity.id`) to wanted value. A value None wants null or
     absent; a list, tuple or set wants any of. The field may carry an operator: `"day >=": "..."`
-    (= != < <= > >= like). order: `updated_at,id`, `-updated_at,id`, `id`, `-id`; ids made of
+    (= != < <= > >= like); != also finds what has no such field. order: `updated_at,id`, `-updated_at,id`, `id`, `-id`; ids made of
     digits sort as numbers.
     """
 
