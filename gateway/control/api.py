@@ -63,7 +63,8 @@ async def plans(request: Asked, limit: Limit = 50, cursor: str | None = None) ->
 
 
 @put("/plans/{name:str}")
-async def set_plan(request: Asked, name: str, data: PlanDraft) -> PlanView:
+async def set_plan(request: Asked, name: str, body: bytes) -> PlanView:
+    data = msgspec.json.decode(body, type=PlanDraft)
     who, named = actor(request), _name(name)
     return await publisher(request).change(lambda c: store.put_plan(c, named, data, who))
 
@@ -76,7 +77,8 @@ async def consumers(
 
 
 @put("/consumers/{name:str}")
-async def set_consumer(request: Asked, name: str, data: ConsumerDraft) -> ConsumerView:
+async def set_consumer(request: Asked, name: str, body: bytes) -> ConsumerView:
+    data = msgspec.json.decode(body, type=ConsumerDraft)
     who, named = actor(request), _name(name)
     return await publisher(request).change(lambda c: store.put_consumer(c, named, data, who))
 
@@ -89,19 +91,22 @@ async def list_keys(
 
 
 @post("/keys")
-async def create_key(request: Asked, data: KeyDraft) -> KeyMade:
+async def create_key(request: Asked, body: bytes) -> KeyMade:
+    data = msgspec.json.decode(body, type=KeyDraft)
     who, secrets = actor(request), peppers(request)
     return await publisher(request).change(lambda c: store.create_key(c, data, secrets, who))
 
 
 @post("/keys/{id:str}/revoke", status_code=200)
-async def revoke_key(request: Asked, id: str, data: Revocation) -> KeyView:
+async def revoke_key(request: Asked, id: str, body: bytes) -> KeyView:
+    data = msgspec.json.decode(body, type=Revocation)
     who = actor(request)
     return await publisher(request).change(lambda c: store.revoke_key(c, id, data.reason, who))
 
 
 @post("/keys/{id:str}/rotate")
-async def rotate_key(request: Asked, id: str, data: Rotation) -> KeyMade:
+async def rotate_key(request: Asked, id: str, body: bytes) -> KeyMade:
+    data = msgspec.json.decode(body, type=Rotation)
     who, secrets = actor(request), peppers(request)
     return await publisher(request).change(lambda c: store.rotate_key(c, id, data, secrets, who))
 
