@@ -46,8 +46,8 @@ class Store(Protocol):
 
     where: field (dots walk into objects: `entity.id`) to wanted value. A value None wants null or
     absent; a list, tuple or set wants any of. The field may carry an operator: `"day >=": "..."`
-    (= != < <= > >= like); != also finds what has no such field. order: `updated_at,id`, `-updated_at,id`, `id`, `-id`; ids made of
-    digits sort as numbers.
+    (= != < <= > >= like); != also finds what has no such field. order: `updated_at,id`,
+    `-updated_at,id`, `id`, `-id`; ids made of digits sort as numbers.
     """
 
     def put(
