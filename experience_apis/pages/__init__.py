@@ -1,0 +1,1 @@
+"""Server-rendered pages over the views: templates and two small files, nothing from elsewhere."""
