@@ -93,7 +93,8 @@ def _described(call: Call, mounted: Mounted) -> HTTPRouteHandler:
 
 def _responses(call: Call) -> dict[int, ResponseSpec]:
     """What may go wrong: always who and how much, and what fits the operation."""
-    told = {400: "The request cannot be read.", 401: "Who is calling is not proven.", 403: "The scope is missing.",
+    told = {400: "The request cannot be read.", 401: "Who is calling is not proven.",
+            403: "The scope is missing.",
             429: "Too many requests.", 503: "Not now; nothing was done.",
             504: "The time ran out; it may have happened."}  # fmt: skip
     if call.parameters:
