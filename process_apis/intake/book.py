@@ -128,7 +128,11 @@ def write(connection: Connection, booking: Booking, ids: Sequence[str], created_
     )  # fmt: skip
     bulk.insert(connection, ledger, LEDGER_COLUMNS, rows)
     bulk.update(
-        connection, ledger, "id", ("status",), [("REVERSED", row.id) for row in booking.reversed]
+        connection,
+        ledger,
+        "id",
+        ("status", "invoice_id", "invoice_line"),
+        [("REVERSED", "", 0, row.id) for row in booking.reversed],
     )
     bulk.update(connection, ledger, "id", ("status", "hold_reason"), booking.restated)
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, select, text
 from contracts.entities.time_entry import TimeEntry
 from process_apis import bulk
 from process_apis.records import entry_of
-from process_apis.tables import inbox, time_entry
+from process_apis.tables import entry_version, inbox, time_entry
 
 Accept = Callable[[int | None, str | None, int, str], str]
 _PEOPLE = 0x70656F70  # the lock class of people
@@ -136,6 +136,25 @@ def days(connection: Connection, pairs: Sequence[tuple[str, date]]) -> list[Row[
     query = text(sql).columns(*time_entry.columns)
     people, dates = [person for person, _ in pairs], [day for _, day in pairs]
     return list(connection.execute(query, {"people": people, "days": dates}).all())
+
+
+def keep_history(connection: Connection, entry_ids: Sequence[str], at: datetime) -> None:
+    """Copy stored versions aside before they are overwritten."""
+    where = bulk.among(connection, time_entry.c.entry_id, entry_ids)
+    picked = (
+        time_entry.select()
+        .with_only_columns(
+            time_entry.c.entry_id, time_entry.c.source_version, time_entry.c.content_hash,
+            time_entry.c.payload, time_entry.c.received_at,
+        )
+        .where(where)
+    )  # fmt: skip
+    rows = [
+        (r.entry_id, r.source_version, bytes(r.content_hash), r.payload,
+         bulk.form(connection).instant(r.received_at), bulk.form(connection).instant(at))
+        for r in connection.execute(picked)
+    ]  # fmt: skip
+    bulk.insert(connection, entry_version, [column.name for column in entry_version.columns], rows)
 
 
 def _waiting(connection: Connection, limit: int) -> Sequence[Any]:

@@ -14,13 +14,14 @@ from sqlalchemy import Connection
 
 from contracts.entities.work_item import Finding
 from contracts.ids import uuid7
-from contracts.money import Money, money
+from contracts.money import Money
 from contracts.ports.process.time_entries import BillingState
 from process_apis import bulk, counters, events, work_items
 from process_apis.events import Fact
 from process_apis.intake import book as booking
 from process_apis.intake import claim
-from process_apis.intake.book import Book, Booking
+from process_apis.intake.billed import after_billing, stands, warnings
+from process_apis.intake.book import Booking
 from process_apis.intake.claim import Case, Claimed
 from process_apis.intake.judge import judge
 from process_apis.journeys.approved_time_to_invoice.rules import (
@@ -43,7 +44,7 @@ _INSERTED = (
     "evaluated_at", "snapshot_version", "redrive",
 )  # fmt: skip
 _encode = msgspec.json.Encoder().encode
-Recalculate = Callable[[Connection, Sequence[str]], None]
+Recalculate = Callable[[Connection, Sequence[str], Snapshot, datetime], Sequence[Fact]]
 
 
 class Evaluated(Struct, frozen=True):
@@ -84,7 +85,7 @@ def turn(
 ) -> Turn:
     """Judge at most `limit` inbox rows and as many entries again. source: of our events.
 
-    recalculate: sums drafts anew that lost rows, in the same transaction.
+    recalculate: sums drafts anew that lost rows, and tells what came of them.
     """
     claimed = claim.claim(
         connection, limit, accept=accept, person=lambda e: snapshot.person(e.resource)
@@ -108,7 +109,8 @@ class _Writing:
         snapshot: Snapshot,
     ) -> None:
         self.connection, self.claimed, self.outcomes = connection, claimed, outcomes
-        self.source, self.at, self.snapshot_version = source, at, int(snapshot.version or 0)
+        self.source, self.at, self.snapshot = source, at, snapshot
+        self.snapshot_version = int(snapshot.version or 0)
         self.form = bulk.form(connection)
         self.stamp = self.form.instant(at)
         self.id = uuid7(at)
@@ -132,7 +134,7 @@ class _Writing:
         drafts = booking.pull(self.connection, self.booking.pulled)
         self._ledger()
         if drafts:
-            recalculate(self.connection, drafts)
+            self.facts.extend(recalculate(self.connection, drafts, self.snapshot, self.at))
         self._inbox()
         queue = work_items.settle(self.connection, self.changes, self.at)
         facts = [*self.facts, *queue]
@@ -150,8 +152,8 @@ class _Writing:
             book.standing in ("IN_FLIGHT", "BILLED")
             or (book.standing == "ON_DRAFT" and not case.fresh)
         ):
-            state = _stands(book)
-            findings = _after_billing(case, outcome, book) if case.fresh else _warnings(findings)
+            state = stands(book)
+            findings = after_billing(case, outcome, book) if case.fresh else warnings(findings)
         else:
             state = STATES[outcome.billing_state]
             booking.plan(outcome, book, self.booking)
@@ -236,7 +238,7 @@ class _Writing:
     def _entries(self) -> None:
         ids = [case.entry_id for case in self.history]
         if ids:
-            keep_history(self.connection, ids, self.at)
+            claim.keep_history(self.connection, ids, self.at)
         overtaken = [
             (case.entry_id, version, digest, payload, self.form.instant(received), self.stamp)
             for case in self.claimed.cases.values()
@@ -277,26 +279,6 @@ class _Writing:
         self.deltas[name] = self.deltas.get(name, 0) + delta
 
 
-def keep_history(connection: Connection, entry_ids: Sequence[str], at: datetime) -> None:
-    """Copy stored versions aside before they are overwritten."""
-    columns = "entry_id, source_version, content_hash, payload, received_at"
-    where = bulk.among(connection, time_entry.c.entry_id, entry_ids)
-    picked = (
-        time_entry.select()
-        .with_only_columns(
-            time_entry.c.entry_id, time_entry.c.source_version, time_entry.c.content_hash,
-            time_entry.c.payload, time_entry.c.received_at,
-        )
-        .where(where)
-    )  # fmt: skip
-    rows = [
-        (r.entry_id, r.source_version, bytes(r.content_hash), r.payload,
-         bulk.form(connection).instant(r.received_at), bulk.form(connection).instant(at))
-        for r in connection.execute(picked)
-    ]  # fmt: skip
-    bulk.insert(connection, entry_version, (*columns.split(", "), "replaced_at"), rows)
-
-
 def _set_inbox(connection: Connection, seqs: Sequence[int], state: str, *, empty: bool) -> None:
     if seqs:
         values: dict[str, Any] = {"state": state}
@@ -305,29 +287,3 @@ def _set_inbox(connection: Connection, seqs: Sequence[int], state: str, *, empty
         connection.execute(
             inbox.update().where(bulk.among(connection, inbox.c.seq, seqs)).values(**values)
         )
-
-
-def _stands(book: Book) -> str:
-    return "BILLED" if book.standing == "BILLED" else "ON_DRAFT"
-
-
-def _warnings(findings: Sequence[Finding]) -> list[Finding]:
-    return [found for found in findings if found.severity == "WARN"]
-
-
-def _after_billing(case: Case, outcome: Outcome, book: Book) -> list[Finding]:
-    """A new version of billed work: what differs, for finance to decide (domain.md B.6, 6)."""
-    change = booking.differs(outcome, book)
-    found = _warnings(outcome.findings)
-    if change is None:
-        return found
-    minutes, amount = change
-    currency = next((row.currency for row in book.live if row.currency), "")
-    correction = finding(
-        "CORRECTION_AFTER_BILLING",
-        f"time_entry:{case.entry_id}",
-        minutes=minutes,
-        amount=msgspec.to_builtins(money(amount, currency)) if currency else None,
-        withdrawn=outcome.billing_state == "NONE",
-    )
-    return [correction, *found]
