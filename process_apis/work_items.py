@@ -182,7 +182,7 @@ def _close(
         ("state", "resolution", "resolved_at"),
         [(state, resolution, instant, row.id) for state, resolution, row in closed],
     )
-    _forget_keys(connection, [row.id for _, _, row in closed])
+    forget_keys(connection, [row.id for _, _, row in closed])
     return [
         item_fact(
             "exception.resolved",
@@ -215,11 +215,12 @@ def _renew(
         "at_risk_currency", "severity",
     )  # fmt: skip
     bulk.update(connection, work_item, "id", columns, rows)
-    _forget_keys(connection, changed)
+    forget_keys(connection, changed)
     bulk.insert(connection, unblock_key, ("key", "work_item_id"), keys)
 
 
-def _forget_keys(connection: Connection, item_ids: Sequence[str]) -> None:
+def forget_keys(connection: Connection, item_ids: Sequence[str]) -> None:
+    """Closed items wait for nothing."""
     if item_ids:
         connection.execute(
             unblock_key.delete().where(bulk.among(connection, unblock_key.c.work_item_id, item_ids))

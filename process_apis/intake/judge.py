@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
 from contracts.entities.time_entry import TimeEntry
 from process_apis import bulk
@@ -25,6 +25,7 @@ from process_apis.records import entry_of
 from process_apis.tables import work_item
 
 DAY_CODES = frozenset({"DAY_OVER_24H", "DUPLICATE_ENTRY"})
+_BY_HAND = ("DATA_FIX", "CORRECTION")
 _SETTLED = ("BILLED", "ON_DRAFT")
 Day = tuple[str, date]
 
@@ -111,20 +112,29 @@ def _judged(
 def _waived(
     connection: Connection, cases: list[Case], today: date
 ) -> dict[tuple[str, int], frozenset[str]]:
-    """Codes that people let pass for a version of an entry, and still may."""
+    """Codes that people let pass for a version of an entry: waived and still so, or a warning
+
+    or a duplicate that somebody looked at and closed.
+    """
     if not cases:
         return {}
     query = select(work_item.c.subject_id, work_item.c.subject_version, work_item.c.code).where(
         bulk.among(connection, work_item.c.subject_id, [case.entry_id for case in cases]),
         work_item.c.subject_type == "time_entry",
-        work_item.c.state == "WAIVED",
-        work_item.c.waived_until >= today,
+        or_(
+            and_(work_item.c.state == "WAIVED", work_item.c.waived_until >= today),
+            and_(work_item.c.resolution.in_(_BY_HAND), _may_stand()),
+        ),
     )
     found: dict[tuple[str, int], frozenset[str]] = {}
     for subject, version, code in connection.execute(query):
         key = (subject, version)
         found[key] = found.get(key, frozenset()) | {code}
     return found
+
+
+def _may_stand() -> ColumnElement[bool]:
+    return or_(work_item.c.severity == "WARN", work_item.c.code == "DUPLICATE_ENTRY")
 
 
 def _joining(

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from contracts.entities.master import MasterRecord
 from contracts.entities.record import CrossReference
 from contracts.operation import operation
 from contracts.paging import Page
@@ -38,6 +39,22 @@ class Redrive(Struct, frozen=True, kw_only=True):
     redriven: int
 
 
+class RecordRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Records the firm itself owns, e.g. transfer prices.
+
+    ref.system names the owner. Taken when the source_version is above the one held.
+    """
+
+    records: tuple[MasterRecord, ...]
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """records: taken, the others were not newer. redriven: entries to be judged again."""
+
+    records: int
+    redriven: int
+
+
 class MasterData(Protocol):
     """Fed in its own lane; evaluation reads only this copy."""
 
@@ -66,4 +83,9 @@ class MasterData(Protocol):
     @operation("PUT", "/master-data/cross-references", scope="process:master:write")
     async def put_cross_reference(self, body: CrossReference, idempotency_key: str = "") -> Redrive:
         """Map a foreign id to our code; every work item it unblocks is evaluated again."""
+        ...
+
+    @operation("PUT", "/master-data/records", scope="process:master:write", deadline_s=30.0)
+    async def put_records(self, body: RecordRequest, idempotency_key: str = "") -> Recorded:
+        """Firm-owned records that no system feeds; every work item they unblock is judged again."""
         ...
