@@ -16,7 +16,8 @@ from contracts.entities.work_item import Finding
 from contracts.ids import uuid7
 from contracts.money import Money
 from contracts.ports.process.time_entries import BillingState
-from process_apis import bulk, counters, events, work_items
+from process_apis import bulk, events, work_items
+from process_apis.billing.telling import Telling
 from process_apis.events import Fact
 from process_apis.intake import book as booking
 from process_apis.intake import claim
@@ -44,7 +45,7 @@ _INSERTED = (
     "evaluated_at", "snapshot_version", "redrive",
 )  # fmt: skip
 _encode = msgspec.json.Encoder().encode
-Recalculate = Callable[[Connection, Sequence[str], Snapshot, datetime], Sequence[Fact]]
+Recalculate = Callable[[Connection, Sequence[str], Snapshot, datetime, Telling], None]
 
 
 class Evaluated(Struct, frozen=True):
@@ -109,7 +110,7 @@ class _Writing:
         snapshot: Snapshot,
     ) -> None:
         self.connection, self.claimed, self.outcomes = connection, claimed, outcomes
-        self.source, self.at, self.snapshot = source, at, snapshot
+        self.at, self.snapshot = at, snapshot
         self.snapshot_version = int(snapshot.version or 0)
         self.form = bulk.form(connection)
         self.stamp = self.form.instant(at)
@@ -122,7 +123,7 @@ class _Writing:
         self.deferred: list[int] = []
         self.changes: list[Change] = []
         self.facts: list[Fact] = []
-        self.deltas: dict[str, int] = {}
+        self.telling = Telling(source)
 
     def done(self, recalculate: Recalculate) -> Turn:
         stored = [case.entry_id for case in self.claimed.cases.values() if case.stored is not None]
@@ -134,13 +135,12 @@ class _Writing:
         drafts = booking.pull(self.connection, self.booking.pulled)
         self._ledger()
         if drafts:
-            self.facts.extend(recalculate(self.connection, drafts, self.snapshot, self.at))
+            recalculate(self.connection, drafts, self.snapshot, self.at, self.telling)
         self._inbox()
         queue = work_items.settle(self.connection, self.changes, self.at)
-        facts = [*self.facts, *queue]
-        events.append(self.connection, self.source, facts)
-        counters.add(self.connection, self.deltas)
-        return Turn(len(self.claimed.seqs), len(self.claimed.cases), len(facts))
+        self.telling.tell([*self.facts, *queue])
+        told = self.telling.done(self.connection)
+        return Turn(len(self.claimed.seqs), len(self.claimed.cases), told)
 
     def _case(self, case: Case, outcome: Outcome, live: Sequence[Any]) -> None:
         book = self.books.get(case.entry_id)
@@ -187,8 +187,8 @@ class _Writing:
             self.updated.append((*values, case.entry_id))
             if case.fresh:
                 self.history.append(case)
-            self._count(f"entries:{case.stored.billing_state}", -1)
-        self._count(f"entries:{state}", 1)
+            self.telling.count(f"entries:{case.stored.billing_state}", -1)
+        self.telling.count(f"entries:{state}", 1)
 
     def _told(self, case: Case, outcome: Outcome, state: str, findings: Sequence[Finding]) -> None:
         stored, amount = case.stored, outcome.amount
@@ -218,9 +218,9 @@ class _Writing:
     def _conflicts(self) -> None:
         """The stored version again with other content: an item, and nothing is taken."""
         claimed = self.claimed
-        self._count("intake:stale", claimed.stale)
-        self._count("intake:duplicates", claimed.duplicates)
-        self._count("intake:conflicts", len(claimed.conflicts))
+        self.telling.count("intake:stale", claimed.stale)
+        self.telling.count("intake:duplicates", claimed.duplicates)
+        self.telling.count("intake:conflicts", len(claimed.conflicts))
         if not claimed.conflicts:
             return
         ids = {entry_id for entry_id, *_ in claimed.conflicts}
@@ -274,9 +274,6 @@ class _Writing:
         settled = [seq for seq in self.claimed.seqs if seq not in waits]
         _set_inbox(self.connection, settled, "DONE", empty=True)
         _set_inbox(self.connection, self.deferred, "DEFERRED", empty=False)
-
-    def _count(self, name: str, delta: int) -> None:
-        self.deltas[name] = self.deltas.get(name, 0) + delta
 
 
 def _set_inbox(connection: Connection, seqs: Sequence[int], state: str, *, empty: bool) -> None:

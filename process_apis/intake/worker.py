@@ -77,7 +77,7 @@ class Worker:
             try:
                 done = await self.once()
                 busy = bool(done.settled or done.judged)
-            except Exception as error:  # a supervisor: whatever a turn raises, the lane goes on
+            except Exception as error:  # house: except whatever a turn raises, the lane goes on
                 busy = await self._stumbled(error)
             if not busy:
                 await self._rest(idle_s)

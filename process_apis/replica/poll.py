@@ -100,7 +100,7 @@ class Poller:
             except Problem as problem:
                 _log.warning("stream.stalled", feed=str(feed), because=str(problem))
                 await self._stalled(feed, problem.say)
-            except Exception as error:  # a supervisor: one feed must not stop the others
+            except Exception as error:  # house: except one feed must not stop the others
                 _log.exception("stream.broken", feed=str(feed))
                 reason = f"{type(error).__name__}: {error}"[:300]
                 await self._stalled(feed, reason)
@@ -237,6 +237,6 @@ async def forever(lane: Callable[[], Awaitable[None]], name: str, again_s: float
         try:
             await lane()
             return
-        except Exception:  # a supervisor: a lane never stays dead
+        except Exception:  # house: except a lane never stays dead
             _log.exception("lane.fell", lane=name)
             await asyncio.sleep(again_s)

@@ -61,6 +61,20 @@ class Replica:
             self._catch_up(connection)
             yield self._snapshot
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """Master data as last seen, without a lock: for looks, not for decisions of a turn."""
+        return self._snapshot
+
+    async def load(self, database: Database) -> None:
+        """Make the snapshot as of now, e.g. at start."""
+
+        def look(connection: Connection) -> None:
+            with self.reading(connection):
+                return
+
+        await database.read(look)
+
     async def take(
         self,
         database: Database,
