@@ -43,8 +43,11 @@ class LogFile:
         self._descriptor = self._open()
 
     def close(self) -> None:
+        """Twice is once."""
         self.flush()
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _open(self) -> int:
         self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,8 @@ class Downstream(asyncio.Protocol):
     """One caller's connection."""
 
     __slots__ = (
-        "_began", "_forwarded", "_head_fed", "_headers", "_in_head", "_lingers_until_s",
+        "_began",
+        "_deaf", "_forwarded", "_head_fed", "_headers", "_in_head", "_lingers_until_s",
         "_monotonic", "_paused", "_pumping", "_queue", "_reading", "active_s", "blocked", "client",
         "parser", "transport", "worker",
     )  # fmt: skip
@@ -48,7 +49,7 @@ class Downstream(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._reading: Exchange | None = None
         self._headers: list[Pair] = []
-        self._in_head = self._began = self._pumping = self.blocked = False
+        self._in_head = self._began = self._deaf = self._pumping = self.blocked = False
         self._head_fed = self._paused = 0
         self._lingers_until_s = 0.0
         self.active_s = 0.0
@@ -73,9 +74,12 @@ class Downstream(asyncio.Protocol):
         self._began = False
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Without WebSockets there is no upgrade to offer, and what follows is not HTTP/1.1.
-            self._unreadable("A change of protocol is not offered here.")
+        except httptools.HttpParserUpgrade as asked:
+            # An upgrade may be ignored (RFC 9110 section 7.8), and Java clients ask for h2c by
+            # default. The parser has stopped behind the request; a new one goes on from there.
+            self.parser = httptools.HttpRequestParser(self)
+            if rest := data[asked.args[0] :]:
+                self.data_received(rest)
             return
         except httptools.HttpParserCallbackError as error:
             self._crashed(error.__context__ or error)
@@ -97,10 +101,8 @@ class Downstream(asyncio.Protocol):
             self._pause(_QUEUE)
 
     def eof_received(self) -> bool:
-        """A caller that has sent all it will may still wait for its reply."""
-        for x in self._queue:
-            x.close = True
-        return bool(self._queue) and all(x.request_done for x in self._queue)
+        """Half a close and a whole one look the same; nobody works for a caller who left."""
+        return False
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.worker.closed(self)
@@ -141,13 +143,17 @@ class Downstream(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         x = self._reading
-        if x is None:
-            return
         self._in_head = False
+        if x is None or self._deaf or (self._queue and self._queue[-1].close):
+            self._reading = None  # the line closes before this one's turn
+            return
         parser = self.parser
         x.method = parser.get_method()
         x.close = not parser.should_keep_alive()
         x.malformed = malformed(x, self._headers, parser.get_http_version())
+        if parser.should_upgrade() and x.length_bytes and not x.malformed:
+            # The parser takes what follows for the other protocol's bytes, not for this body.
+            x.malformed = "A request with a body cannot ask for another protocol."
         x.request_done = not x.chunked and x.length_bytes == 0
         self._headers = []  # trailers land here, and stay here
         self._queue.append(x)
@@ -354,6 +360,7 @@ class Downstream(asyncio.Protocol):
     def _close(self, x: Exchange) -> None:
         """At once when all was read; else let the caller read the reply before the line is cut."""
         self._queue.clear()
+        self._deaf = True
         if x.request_done and self._reading is None:
             self.transport.close()
             return
@@ -367,6 +374,8 @@ class Downstream(asyncio.Protocol):
     def _unreadable(self, why: str) -> None:
         x = self._reading
         self._reading = None
+        if self._deaf or (self._queue and self._queue[-1].close and x is not self._queue[-1]):
+            return
         if x is not None and x in self._queue:  # its head was fine, its body is not
             if x is self._queue[0]:
                 self._cut_off(x, Problem(Fault.MALFORMED, why))

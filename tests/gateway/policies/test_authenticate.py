@@ -1,0 +1,71 @@
+"""Who gets in, and that those who do not learn nothing from it."""
+
+import re
+
+from chassis import clock
+from gateway import keys
+
+
+async def test_401_is_the_same_for_every_wrong_key(gate):
+    """Missing, malformed, unknown, revoked, expired, from elsewhere, doubled, hashed: one answer."""
+    revoked, expired, elsewhere = (keys.mint("live") for _ in range(3))
+    past_s = int(clock.now().timestamp()) - 1
+    gate.key_rows = (
+        *gate.key_rows,
+        gate.row(expired, expires_s=past_s),
+        gate.row(elsewhere, networks=("10.0.0.0/8",)),
+    )
+    gate.publish()
+    digest = gate.peppers.digest(gate.key.encode())[1].hex()
+    wrong = [
+        await gate.ask(key=None),
+        await gate.ask(key="nonsense"),
+        await gate.ask(key=gate.key[:-1]),
+        await gate.ask(key=gate.key + "a"),
+        await gate.ask(key=keys.mint("live")),
+        await gate.ask(key=revoked),
+        await gate.ask(key=expired),
+        await gate.ask(key=elsewhere),
+        await gate.ask(key=digest),
+        await gate.ask(X_Api_Key=gate.key),
+        await gate.ask(key=None, Authorization=f"Basic {gate.key}"),
+        await gate.ask("GET", f"/system/v1/x?api_key={gate.key}", key=None),
+    ]
+    shown = {(one.status, _plain(one)) for one in wrong}
+    assert len(shown) == 1
+    assert wrong[0].status == 401
+    assert wrong[0].headers["www-authenticate"] == 'Bearer realm="firmwire"'
+
+
+async def test_200_by_either_header_and_from_an_allowed_network(gate):
+    """Authorization: Bearer, or X-Api-Key."""
+    inside = keys.mint("live")
+    later_s = int(clock.now().timestamp()) + 60
+    row = gate.row(inside, networks=("127.0.0.0/8",), expires_s=later_s)
+    gate.key_rows = (*gate.key_rows, row)
+    gate.publish()
+    assert (await gate.ask()).status == 200
+    assert (await gate.ask(key=None, X_Api_Key=gate.key)).status == 200
+    assert (await gate.ask(key=inside)).status == 200
+
+
+async def test_403_without_a_scope_of_the_route(gate, upstream):
+    """A key never may more than its plan, and a route asks for one of its own scopes."""
+    other = keys.mint("live")
+    beyond = keys.mint("live")
+    gate.key_rows = (
+        *gate.key_rows,
+        gate.row(other, scopes=("process:time:read",)),
+        gate.row(beyond, scopes=("process:*",)),
+    )
+    gate.publish()
+    for key in (other, beyond):
+        answered = await gate.ask(key=key)
+        assert (answered.status, answered.problem) == (403, "forbidden")
+    assert upstream.seen == []
+
+
+def _plain(answered):
+    """Body and headers without what differs by request."""
+    headers = {n: v for n, v in answered.headers.items() if n != "firmwire-request-id"}
+    return re.sub(rb'"instance":"[^"]*"', b"", answered.body), tuple(sorted(headers.items()))
