@@ -1,0 +1,1 @@
+"""Float as a scheduler. Facts, limits and sources: README.md."""

@@ -1,0 +1,1 @@
+"""Workday as an HCM. Facts, limits and sources: README.md."""
