@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
 from chassis.database import Database
 from contracts.paging import Page
@@ -32,7 +32,7 @@ from gateway.keys import Peppers
 from gateway.routes import Name, Route
 
 Asked = Request[Any, Any, Any]
-Limit = Annotated[int, Parameter(ge=1, le=200)]
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 WAIT_MOST_S = 30.0
 # The chassis asks for the gateway's own assertion unless told otherwise; here the tokens count.
 _OWN_GUARD = {"public": True}
@@ -58,12 +58,14 @@ def actor(request: Asked) -> str:
 
 
 @get("/plans")
-async def plans(request: Asked, limit: Limit = 50, cursor: str | None = None) -> Page[PlanView]:
+async def plans(
+    request: Asked, limit: Limit = 50, cursor: FromQuery[str | None] = None
+) -> Page[PlanView]:
     return await database(request).read(lambda c: store.plans_page(c, limit, cursor))
 
 
 @put("/plans/{name:str}")
-async def set_plan(request: Asked, name: str, body: bytes) -> PlanView:
+async def set_plan(request: Asked, name: FromPath[str], body: RawBody) -> PlanView:
     data = msgspec.json.decode(body, type=PlanDraft)
     who, named = actor(request), _name(name)
     return await publisher(request).change(lambda c: store.put_plan(c, named, data, who))
@@ -71,13 +73,13 @@ async def set_plan(request: Asked, name: str, body: bytes) -> PlanView:
 
 @get("/consumers")
 async def consumers(
-    request: Asked, limit: Limit = 50, cursor: str | None = None
+    request: Asked, limit: Limit = 50, cursor: FromQuery[str | None] = None
 ) -> Page[ConsumerView]:
     return await database(request).read(lambda c: store.consumers_page(c, limit, cursor))
 
 
 @put("/consumers/{name:str}")
-async def set_consumer(request: Asked, name: str, body: bytes) -> ConsumerView:
+async def set_consumer(request: Asked, name: FromPath[str], body: RawBody) -> ConsumerView:
     data = msgspec.json.decode(body, type=ConsumerDraft)
     who, named = actor(request), _name(name)
     return await publisher(request).change(lambda c: store.put_consumer(c, named, data, who))
@@ -85,27 +87,30 @@ async def set_consumer(request: Asked, name: str, body: bytes) -> ConsumerView:
 
 @get("/keys")
 async def list_keys(
-    request: Asked, consumer: str | None = None, limit: Limit = 50, cursor: str | None = None
+    request: Asked,
+    consumer: FromQuery[str | None] = None,
+    limit: Limit = 50,
+    cursor: FromQuery[str | None] = None,
 ) -> Page[KeyView]:
     return await database(request).read(lambda c: store.keys_page(c, consumer, limit, cursor))
 
 
 @post("/keys")
-async def create_key(request: Asked, body: bytes) -> KeyMade:
+async def create_key(request: Asked, body: RawBody) -> KeyMade:
     data = msgspec.json.decode(body, type=KeyDraft)
     who, secrets = actor(request), peppers(request)
     return await publisher(request).change(lambda c: store.create_key(c, data, secrets, who))
 
 
 @post("/keys/{id:str}/revoke", status_code=200)
-async def revoke_key(request: Asked, id: str, body: bytes) -> KeyView:
+async def revoke_key(request: Asked, id: FromPath[str], body: RawBody) -> KeyView:
     data = msgspec.json.decode(body, type=Revocation)
     who = actor(request)
     return await publisher(request).change(lambda c: store.revoke_key(c, id, data.reason, who))
 
 
 @post("/keys/{id:str}/rotate")
-async def rotate_key(request: Asked, id: str, body: bytes) -> KeyMade:
+async def rotate_key(request: Asked, id: FromPath[str], body: RawBody) -> KeyMade:
     data = msgspec.json.decode(body, type=Rotation)
     who, secrets = actor(request), peppers(request)
     return await publisher(request).change(lambda c: store.rotate_key(c, id, data, secrets, who))
@@ -118,7 +123,7 @@ async def routes(request: Asked) -> Page[Route]:
 
 @get("/audit")
 async def audit_entries(
-    request: Asked, limit: Limit = 50, cursor: int | None = None
+    request: Asked, limit: Limit = 50, cursor: FromQuery[int | None] = None
 ) -> Page[AuditView]:
     return await database(request).read(lambda c: store.audit_page(c, limit, cursor))
 
@@ -131,7 +136,7 @@ async def audit_verdict(request: Asked) -> dict[str, int | None]:
 
 @get("/snapshot", opt={**_OWN_GUARD, "operation": "snapshot"}, guards=[only_data_planes])
 async def snapshot(
-    request: Asked, after: int = -1, wait_s: Annotated[float, Parameter(ge=0)] = 0.0
+    request: Asked, after: FromQuery[int] = -1, wait_s: Annotated[float, QueryParameter(ge=0)] = 0.0
 ) -> Response[bytes]:
     """The snapshot when it is another than `after`; 204 when nothing changed within wait_s."""
     found = await publisher(request).after(after, min(wait_s, WAIT_MOST_S))

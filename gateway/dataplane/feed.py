@@ -14,7 +14,7 @@ from gateway.dataplane.worker import Worker
 from gateway.snapshot import Shelf, decode
 
 _LOG = log("gateway.feed")
-_WAIT_S = 20
+_WAIT_S = 3  # short: a control plane that stops waits for its open polls
 _PAUSE_FIRST_S, _PAUSE_MOST_S = 0.1, 2.0
 
 

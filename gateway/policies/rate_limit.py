@@ -16,6 +16,7 @@ from contracts.problem import Fault, Problem
 from gateway.policy import Exchange, Policy, Stage, Tools
 
 _SWEEP_AT = 100_000
+_SLACK = 1e-6
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,15 +42,19 @@ class Gcra:
         full_at_s = self._full_at_s.get(bucket, 0.0)
         if full_at_s < now_s:
             full_at_s = now_s
+        # Empty is empty: a plan that was raised does not wait for the debts of the old one.
         behind_s = full_at_s - now_s
+        if behind_s > burst * each_s:
+            behind_s = burst * each_s
+            self._full_at_s[bucket] = now_s + behind_s
+        room = burst - behind_s * rate_per_s
         # A millionth of a slot of slack: floats must not refuse what arithmetic allows.
-        room = (burst * each_s - behind_s) * rate_per_s + 1e-6
-        if room < 1.0:
+        if room < 1.0 - _SLACK:
             return (1.0 - room) * each_s, 0
-        self._full_at_s[bucket] = full_at_s + each_s
+        self._full_at_s[bucket] = now_s + behind_s + each_s
         if len(self._full_at_s) > self._sweep_at:
             self._sweep(now_s)
-        return 0.0, int(room) - 1
+        return 0.0, int(room + _SLACK) - 1
 
     def _sweep(self, now_s: float) -> None:
         """Forget buckets that are full again; they mean the same as no bucket."""

@@ -37,7 +37,7 @@ def test_the_order_of_our_own_policies():
 
 def test_reading_before_anyone_writes_is_refused():
     """The message names the policy and the fact."""
-    with pytest.raises(PipeRefused, match="a reads .'caller'. before anyone writes it"):
+    with pytest.raises(PipeRefused, match=r"a reads .'caller'. before anyone writes it"):
         order({"a": policy(Stage.TRACE, reads=["caller"])})
 
 

@@ -208,9 +208,10 @@ async def test_the_audit_chain_shows_a_change(control, admin, tmp_path, settings
         with database.reading() as connection:
             assert audit.broken_at(connection) is None
             rows = connection.execute(tables.audit_entry.select()).all()
-            assert [
-                (row.action, row.reason) for row in rows[-2:]
-            ] == [("key.created", "for the portal"), ("key.revoked", "leaked")]
+            assert [(row.action, row.reason) for row in rows[-2:]] == [
+                ("key.created", "for the portal"),
+                ("key.revoked", "leaked"),
+            ]
             assert made.secret.encode() not in b"".join(row.after for row in rows)
             seq = rows[-2].seq
         with database.transaction() as connection:

@@ -302,7 +302,7 @@ async def test_a_caller_that_does_not_read_holds_the_upstream_back(gate, upstrea
             pushed += 65_536
 
     upstream.answer = endless
-    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port, limit=1024)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", gate.port, limit=1024)
     writer.write(gate.request())
     await eventually(lambda: pushed > 1_000_000)
     level, same = 0, 0

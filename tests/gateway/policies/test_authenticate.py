@@ -7,7 +7,7 @@ from gateway import keys
 
 
 async def test_401_is_the_same_for_every_wrong_key(gate):
-    """Missing, malformed, unknown, revoked, expired, from elsewhere, doubled, hashed: one answer."""
+    """Missing, malformed, unknown, revoked, expired, from elsewhere, doubled: one answer."""
     revoked, expired, elsewhere = (keys.mint("live") for _ in range(3))
     past_s = int(clock.now().timestamp()) - 1
     gate.key_rows = (
