@@ -21,7 +21,7 @@ from contracts.problem import Fault, Problem
 
 KEEP = timedelta(days=8)
 STUCK_AFTER = timedelta(minutes=2)
-_FIT = re.compile(r"^[\x21-\x7e]{1,200}$")
+_FIT = re.compile(r"^[\x21-\x7e]{1,200}\Z")
 
 
 class Slot(Struct, frozen=True):

@@ -75,6 +75,8 @@ def _route(
                 )
             return _response(*await _answer(call, method, arguments))
 
+    if call.status == 204:  # Litestar holds an annotation with a body against it
+        answer.__annotations__["return"] = Response[None]
     return route(
         path,
         http_method=call.operation.method,

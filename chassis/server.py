@@ -1,7 +1,7 @@
 """This file exists to run a service on a socket: one process, one loop, a clean end.
 
 Owns   the listening socket; the signals TERM and INT, which drain and then stop.
-Fails  OSError when the address is taken.
+Fails  OSError when the address is taken, NotStarted when a lifespan raises.
 Source uvicorn and granian were measured side by side with the same app: equal; uvicorn takes a
        socket that is already bound and can be stopped from inside.
 """
@@ -9,6 +9,7 @@ Source uvicorn and granian were measured side by side with the same app: equal; 
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -22,6 +23,10 @@ DRAIN_S = 10
 _log = log("chassis.server")
 
 
+class NotStarted(RuntimeError):
+    """The lifespan of a service raised before the first request."""
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own hold on signals."""
 
@@ -29,11 +34,25 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def until_stopped(self, listening: socket.socket) -> None:
+        """`serve`, but a failed start is an error and not the end of the interpreter."""
+        try:
+            await self.serve([listening])
+        except SystemExit as error:
+            raise NotStarted("the service could not start; the log says why") from error
+
 
 def run(service: Service, *, host: str = "127.0.0.1", port: int) -> None:
-    """Serve until TERM or INT; open requests get DRAIN_S seconds to finish. Blocks."""
+    """Serve until TERM or INT; open requests get DRAIN_S seconds to finish. Blocks.
+
+    Exits with status 3 when the service cannot start.
+    """
     with _bound(host, port) as listening:
-        uvloop.run(_until_told(service, listening))
+        try:
+            uvloop.run(_until_told(service, listening))
+        except NotStarted as error:
+            _log.error("service.failed", name=service.name, because=str(error))
+            sys.exit(3)
 
 
 @asynccontextmanager
@@ -43,17 +62,16 @@ async def serving(
     """Serve beside other work, on a free port by default; yields the base URL. For tests."""
     with _bound(host, port) as listening:
         server = _server(service)
-        task = asyncio.create_task(server.serve([listening]))
+        task = asyncio.create_task(server.until_stopped(listening))
         try:
             while not server.started:
                 if task.done():
-                    await task
-                    raise RuntimeError(f"{service.name} stopped while starting")
+                    task.result()
                 await asyncio.sleep(0.005)
             yield f"http://{host}:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            await task
+            await asyncio.wait([task])
 
 
 async def _until_told(service: Service, listening: socket.socket) -> None:
@@ -67,7 +85,7 @@ async def _until_told(service: Service, listening: socket.socket) -> None:
         loop.add_signal_handler(told, stop)
     host, port = listening.getsockname()[:2]
     _log.info("service.starting", name=service.name, host=host, port=port)
-    await server.serve([listening])
+    await server.until_stopped(listening)
     _log.info("service.stopped", name=service.name)
 
 

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from msgspec import Struct
 
 HEADER = "traceparent"
-_FORM = re.compile(r"^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$")
+_FORM = re.compile(r"^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?\Z")
 _WITH_SPANS = find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
 
 

@@ -21,7 +21,7 @@ from contracts.problem import Fault, Problem
 REQUEST_ID = "firmwire-request-id"
 CORRELATION_ID = "firmwire-correlation-id"
 DEADLINE_MS = "firmwire-deadline-ms"
-_FIT_FOR_AN_ID = re.compile(r"^[A-Za-z0-9._:\-]{1,128}$")
+_FIT_FOR_AN_ID = re.compile(r"^[A-Za-z0-9._:\-]{1,128}\Z")
 
 
 class Travel(Struct, frozen=True):

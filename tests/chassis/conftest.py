@@ -1,6 +1,7 @@
 """A small port, its implementation, keys, and a peer on a real socket that can misbehave."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -232,3 +233,11 @@ def fixed() -> Iterator[clock.Fixed]:
     """The clock stands still at 2026-11-02 08:00 UTC."""
     with clock.using(clock.Fixed(AT)) as standing:
         yield standing
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
