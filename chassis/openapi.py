@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, route
+from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.params import Parameter as LitestarParameter
+from litestar.params import BodyKwarg, HeaderParameter, PathParameter, QueryParameter
 from msgspec import Raw, Struct
 
 from chassis import problems
@@ -123,11 +124,14 @@ def _stand_in(call: Call) -> Any:
         name, kind = parameter.name, parameter.kind
         if parameter.place is Place.BODY:
             name, kind = "data", Any if kind is Raw else kind
+            kind = Annotated[kind, BodyKwarg(media_type=RequestEncodingType.JSON)]
         elif parameter.place is Place.HEADER:
-            kind = Annotated[kind, LitestarParameter(header=parameter.wire, required=False)]
+            kind = Annotated[kind, HeaderParameter(name=parameter.wire, required=False)]
+        elif parameter.place is Place.PATH:
+            kind = Annotated[kind, PathParameter()]
         elif parameter.place is Place.QUERY:  # `state` and others mean something to Litestar
             name = f"query_{name}"
-            kind = Annotated[kind, LitestarParameter(query=parameter.wire)]
+            kind = Annotated[kind, QueryParameter(name=parameter.wire)]
         parameters.append(
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=parameter.default, annotation=kind
