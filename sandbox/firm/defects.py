@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from contracts.entities.engagement import Project
+from contracts.entities.engagement import Project, TransferPrice
 from contracts.entities.party import LegalEntity, Resource, Role
 from contracts.entities.record import coded
 from sandbox.firm import figures
@@ -180,6 +180,18 @@ def _account(code: str, **fields: Any) -> Callable[[Draw, int], None]:
     return make
 
 
+def _place_of_supply(draw: Draw, count: int) -> None:
+    """Neither the account nor the client says where the client is."""
+    nowhere = replace(draw.client(), country="")
+    draw.firm.clients[-1] = nowhere
+    account = draw.account(nowhere, UK, bill_to_country="")
+    project = draw.engagement(nowhere, UK, account=account)
+    team = _team(draw, "GB")
+    for person in team:
+        draw.assign(person, project)
+    _book(draw, team, project.code, count, "TAX_JURISDICTION_MISSING")
+
+
 def _contract(code: str, **fields: Any) -> Callable[[Draw, int], None]:
     return lambda draw, count: void(_staffed(draw, count, code, contract=dict(fields)))
 
@@ -221,6 +233,16 @@ def _entity_unmapped(draw: Draw, count: int) -> None:
             name=stray.name,
             country=stray.country,
             functional_currency=stray.currency,
+        )
+    )
+    draw.firm.transfer_prices.append(
+        TransferPrice(
+            **draw.meta("LE-AU>LE-NZ"),
+            code="LE-AU>LE-NZ",
+            lender="LE-AU",
+            borrower=stray.code,
+            cost_plus_pct=Decimal(12),
+            valid_from=draw.contract_start,
         )
     )
     account = draw.account(draw.firm.clients[4], AU)
@@ -364,7 +386,7 @@ _MAKERS: dict[str, Callable[[Draw, int], None]] = {
     "BILL_TO_INVALID": _account("BILL_TO_INVALID", contact_email=""),
     "BUYER_REF_MISSING": _account("BUYER_REF_MISSING", delivery="PEPPOL", endpoint_id="0088:1"),
     "TAX_ID_MISSING": _account("TAX_ID_MISSING", tax_treatment="REVERSE_CHARGE"),
-    "TAX_JURISDICTION_MISSING": _account("TAX_JURISDICTION_MISSING", bill_to_country=""),
+    "TAX_JURISDICTION_MISSING": _place_of_supply,
     "LEGAL_ENTITY_UNMAPPED": _entity_unmapped,
     "ITEM_UNMAPPED": _item_unmapped,
     "INTERCOMPANY_RULE_MISSING": _intercompany,
