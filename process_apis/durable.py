@@ -6,8 +6,10 @@ that changes the steps of a run does so behind DBOS.patch, not with a new versio
 Source  DBOS 3.4: recovery by executor id and application version, database-backed queues.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -70,15 +72,28 @@ async def running(settings: Durable, home: Path) -> AsyncIterator[None]:
     }
     if engine is not None:
         config["system_database_engine"] = engine
-    DBOS(config=config)
+    runs = DBOS(config=config)
     DBOS.launch()
     _log.info("runs.launched", executor=settings.executor, version=VERSION)
     try:
         yield
     finally:
-        DBOS.destroy()
+        await _stop(runs)
         if engine is not None:
             engine.dispose()
+
+
+async def _stop(runs: DBOS) -> None:
+    """Runs under way are dropped where they are: they are taken up at the next start."""
+    # The engine has no public way to let go of runs on a loop that lives on.
+    under_way = list(runs._workflow_tasks)
+    for task in under_way:
+        task.cancel()
+    await asyncio.gather(*under_way, return_exceptions=True)
+    with ThreadPoolExecutor(1) as stopping:
+        await asyncio.get_running_loop().run_in_executor(stopping, DBOS.destroy)
+    # It made its own pool the loop's default and has closed it.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
 
 async def open_lane(lane: Lane, poll_s: float) -> None:

@@ -46,13 +46,14 @@ async def traits_of(instance: str) -> PostingTraits:
             _traits[instance] = PostingTraits(
                 idempotency=said.idempotency, settle_s=said.settle_s, lanes=max(1, lanes)
             )
-            await open_queue(instance, max(1, lanes))
+            await open_queue(instance)
     return _traits[instance]
 
 
-async def open_queue(instance: str, lanes: int = 1) -> None:
-    """The queue of an instance: its lanes, and a few runs made ready beside them."""
-    places = lanes + around().spare
+async def open_queue(instance: str) -> None:
+    """The queue of an instance: its lanes, once known, and a few runs made ready beside them."""
+    known = _traits.get(instance)
+    places = (known.lanes if known else 1) + around().spare
     await open_lane(Lane(name=queue_of(instance), places=places), around().poll_s)
 
 

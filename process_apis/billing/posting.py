@@ -37,6 +37,7 @@ T = TypeVar("T")
 DEADLINE_S = 60.0
 LATER_S = (900.0, 3600.0)
 HOUR_S = 3600.0
+FRESH_S = 60.0
 _log = log("process.posting")
 metrics.declare(
     Metric("posting_moves_total", Kind.COUNTER, "Moves of invoices.", ("instance", "outcome"))
@@ -196,7 +197,7 @@ async def _once(target: Target, gate: Gate, traits: PostingTraits) -> str:
     move = await _write(
         lambda c, told: attempts.begin(
             c, target.invoice, clock.now(), told, deadline_s=DEADLINE_S,
-            fresh_s=traits.settle_s, careful=traits.idempotency == "D",
+            fresh_s=max(traits.settle_s, FRESH_S), careful=traits.idempotency == "D",
         )
     )  # fmt: skip
     if isinstance(move, Rest):
