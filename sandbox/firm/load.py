@@ -64,8 +64,14 @@ def secrets_in(home: Path) -> Secrets:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         key = ECKey.generate_key("P-256").as_pem(private=True).decode()
-        words = [secrets.token_urlsafe(24) for _ in range(4)]
-        body = msgspec.json.encode(Secrets(*words, netsuite_key=key))
+        made = Secrets(
+            kantata=secrets.token_urlsafe(24),
+            salesforce=secrets.token_urlsafe(24),
+            workday=secrets.token_urlsafe(24),
+            float=secrets.token_urlsafe(24),
+            netsuite_key=key,
+        )
+        body = msgspec.json.encode(made)
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(body)
     return msgspec.json.decode(file.read_bytes(), type=Secrets)

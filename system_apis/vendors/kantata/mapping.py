@@ -32,6 +32,7 @@ STATUSES: dict[str, ProjectStatus] = {
     "closed": "CLOSED",
     "cancelled": "CANCELLED",
 }
+_RANK = {"DRAFT": 0, "SUBMITTED": 1, "REJECTED": 2, "APPROVED": 3}
 Codes = Mapping[str, str]
 
 
@@ -192,7 +193,6 @@ def _owner(ours: Codes) -> tuple[Literal["STANDARD", "LE", "CLIENT", "CONTRACT"]
 
 def time_entry(instance: str, e: wire.TimeEntry, submission: wire.Submission | None) -> TimeEntry:
     """approved is Kantata's own word; who approved stands on the submission."""
-    version = micros(e.updated_at)
     status: Literal["DRAFT", "SUBMITTED", "APPROVED", "REJECTED"] = "DRAFT"
     if e.approved:
         status = "APPROVED"
@@ -200,6 +200,8 @@ def time_entry(instance: str, e: wire.TimeEntry, submission: wire.Submission | N
         status = "REJECTED"
     elif e.active_submission_id:
         status = "SUBMITTED"
+    # Kantata tells time in whole seconds; a later status within one still is a newer version.
+    version = micros(e.updated_at) + _RANK[status]
     approver = submission.current_resolution_creator_id if submission is not None else None
     return TimeEntry(
         ref=Ref(instance, e.id),
