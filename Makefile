@@ -50,6 +50,7 @@ rooms: setup ## who may import whom, and the house rules
 		| awk -F: '{n += $$2} END {print n + 0}')"
 
 contracts: setup ## write what is generated from the code: openapi documents, names.lock
+	@$(IN) "$(BIN)/python" tests/house/test_names_lock.py
 	@$(IN) "$(BIN)/firmwire" contracts $(ARGS)
 
 bench: setup ## the figures, each a ratio taken side by side in one run
