@@ -6,11 +6,13 @@ Source NIST FIPS 198-1 (HMAC); CRC-32 as in zlib. The checksum only spares look-
        mistakes and scanner noise; it proves nothing.
 """
 
+import hashlib
 import hmac
 import os
 import re
 import secrets
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +24,8 @@ Environment = Literal["live", "test"]
 DISPLAY_CHARS = 12
 RANDOM_CHARS = 24
 _DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [bytes((high, low)) for high in _DIGITS for low in _DIGITS]
+_SHA256 = hashlib.sha256
 _FORM = re.compile(rb"fw_(?:live|test)_[0-9A-Za-z]{22,64}_[0-9A-Za-z]{6}")
 _PEPPER_BYTES = 32
 
@@ -52,6 +56,23 @@ def well_formed(key: bytes) -> bool:
 def digest(pepper: bytes, key: bytes) -> bytes:
     """What is stored and looked up: HMAC-SHA256, 32 bytes."""
     return hmac.digest(pepper, key, "sha256")
+
+
+def hasher(pepper: bytes) -> Callable[[bytes], bytes]:
+    """`digest` with the pepper's half of the work done once: a third of the time a request."""
+    block = (
+        pepper.ljust(64, b"\0") if len(pepper) <= 64 else _SHA256(pepper).digest().ljust(64, b"\0")
+    )
+    inner = _SHA256(bytes(byte ^ 0x36 for byte in block))
+    outer = _SHA256(bytes(byte ^ 0x5C for byte in block))
+
+    def hashed(key: bytes) -> bytes:
+        first, second = inner.copy(), outer.copy()
+        first.update(key)
+        second.update(first.digest())
+        return second.digest()
+
+    return hashed
 
 
 def display(key: str) -> str:
@@ -93,7 +114,9 @@ def write_private(file: Path, body: bytes, *, replace: bool = True) -> None:
 
 
 def _checksum(body: bytes) -> bytes:
-    return _base62(zlib.crc32(body), 6)
+    high, low = divmod(zlib.crc32(body), 62 * 62)
+    high, middle = divmod(high, 62 * 62)
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
 def _base62(number: int, chars: int) -> bytes:

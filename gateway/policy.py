@@ -43,12 +43,13 @@ class Caller:
     """A proven consumer as the snapshot knows it; made once a snapshot, shared by its requests.
 
     expires_s: Unix seconds, 0 for never. rate_per_s, burst, quota_per_month: 0 when the plan
-    leaves it to the route. proof, proof_until_s: the signed assertion and until when to reuse it.
+    leaves it to the route. free: neither expiry nor networks to look at. tag: for the access
+    log. proof, proof_until_s: the signed assertion and until when to reuse it.
     """
 
     __slots__ = (
-        "burst", "consumer", "expires_s", "key_id", "networks", "principal", "proof",
-        "proof_until_s", "quota_per_month", "rate_per_s",
+        "burst", "consumer", "expires_s", "free", "key_id", "networks", "principal", "proof",
+        "proof_until_s", "quota_per_month", "rate_per_s", "tag",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,8 @@ class Caller:
         self.rate_per_s = rate_per_s
         self.burst = burst
         self.quota_per_month = quota_per_month
+        self.free = not expires_s and not networks
+        self.tag = b'"consumer":"%b","key":"%b"' % (self.consumer.encode(), key_id.encode())
         self.proof = b""
         self.proof_until_s = 0.0
 
@@ -79,59 +82,39 @@ class Exchange:
 
     Set before the pipe runs: method, target (path and query), path, known (single headers the
     gateway itself reads), client (address), length_bytes (-1: chunked), started_s, route.
-    body_limit_bytes: streaming stops there. up, down: headers to add on the way to the upstream,
-    and on the way back. refused: a policy turned it away. status, sent_bytes: known in `on_end`.
+    started: the pipe was entered. body_limit_bytes: streaming stops there. up, down: headers to
+    add on the way to the upstream, and on the way back. refused: a policy turned it away. status, sent_bytes: known in `on_end`.
     The rest belongs to the data plane: forward (header bytes to pass on), head, held (body that
     waits), old (HTTP/1.0), over (ended), expects (100-continue), malformed (why).
     """
 
-    __slots__ = (
-        "body_limit_bytes", "caller", "chunked", "chunked_reply", "client", "close", "deadline_s",
-        "discard", "down", "expects", "facts", "finished", "forward", "head", "head_sent", "held",
-        "held_bytes", "known", "length_bytes", "link", "malformed", "method", "old", "over",
-        "path", "pipe", "problem", "progress_s", "received_bytes", "refused", "request_done",
-        "request_id", "retried", "route", "sent_bytes", "started_s", "status", "target", "trace",
-        "up", "upstream", "use", "wire_bytes",
-    )  # fmt: skip
-
-    method: bytes
-    target: bytes
-    path: bytes
-    known: dict[bytes, bytes]
+    # Defaults live on the class: most requests never touch most of them.
+    method = target = path = request_id = trace = b""
+    malformed = ""
+    route: Route | None = None
+    upstream: "Upstream | None" = None
+    caller: Caller | None = None
+    problem: Problem | None = None
+    use: "Use | None" = None
+    held: list[bytes] | None = None
+    head = (b"", b"")
+    length_bytes = received_bytes = wire_bytes = sent_bytes = held_bytes = 0
+    finished = status = 0
+    body_limit_bytes = UNLIMITED
+    chunked = chunked_reply = close = discard = expects = head_sent = False
+    old = over = refused = request_done = retried = started = False
+    deadline_s = 0.0
     forward: list[bytes]
-    client: str
-    route: Route | None
-    pipe: "Pipe"  # None until it was started
-    link: "Downstream"
-    upstream: "Upstream | None"
-    caller: Caller | None
-    problem: Problem | None
-    started_s: float
-    request_id: bytes
-    trace: bytes
-    use: "Use | None"
+    pipe: "Pipe"
 
     def __init__(self, link: "Downstream", client: str, now_s: float) -> None:
         self.link = link
         self.client = client
         self.started_s = self.progress_s = now_s
-        self.method = self.target = self.path = self.request_id = self.trace = b""
-        self.malformed = ""
-        self.route = self.upstream = self.caller = self.problem = self.use = None
-        self.pipe = None  # type: ignore[assignment]  # set before anything reads it
-        self.length_bytes = self.received_bytes = self.wire_bytes = self.sent_bytes = 0
-        self.held_bytes = self.finished = self.status = 0
-        self.body_limit_bytes = UNLIMITED
-        self.chunked = self.close = self.discard = self.expects = self.head_sent = False
-        self.old = self.over = self.refused = self.request_done = self.retried = False
-        self.chunked_reply = False
-        self.held: list[bytes] | None = None
-        self.head: tuple[bytes, bytes] = (b"", b"")
-        self.known = {}
+        self.known: dict[bytes, bytes] = {}
         self.up: list[Pair] = []
         self.down: list[Pair] = []
         self.facts: dict[str, Any] = {}
-        self.deadline_s = 0.0
 
 
 class LogLines(Protocol):
@@ -150,7 +133,7 @@ class Tools(Struct, frozen=True):
     """What a policy may touch, handed in when it is bound to a route.
 
     memory: a policy's own table, kept when a snapshot is swapped. callers: by key hash.
-    peppers: newest first. monotonic, unix: seconds.
+    hashers: of keys, by pepper, newest first. monotonic, unix: seconds.
     """
 
     route: Route | None
@@ -158,7 +141,7 @@ class Tools(Struct, frozen=True):
     unix: Callable[[], float]
     memory: Callable[[str], MutableMapping[Any, Any]]
     callers: Mapping[bytes, Caller]
-    peppers: tuple[bytes, ...]
+    hashers: tuple[Callable[[bytes], bytes], ...]
     log: LogLines
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from contracts.principal import Principal
 from gateway.dataplane.counters import Counts
 from gateway.dataplane.upstream import Pool
-from gateway.keys import Peppers
+from gateway.keys import Peppers, hasher
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Tools
 from gateway.routes import Route, Table
@@ -23,7 +23,7 @@ UNROUTED = "-"
 class Use:
     """A route ready to be used."""
 
-    __slots__ = ("counts", "deadline_s", "pipe", "pool", "route", "stall_s")
+    __slots__ = ("counts", "deadline_line", "deadline_s", "pipe", "pool", "route", "stall_s")
 
     def __init__(self, route: Route, pipe: Pipe, pool: Pool, counts: Counts) -> None:
         self.route = route
@@ -31,6 +31,7 @@ class Use:
         self.pool = pool
         self.counts = counts
         self.deadline_s = route.deadline_ms / 1000
+        self.deadline_line = b"firmwire-deadline-ms: %d\r\n" % route.deadline_ms
         self.stall_s = route.stall_s
 
 
@@ -101,7 +102,7 @@ class Around:
             unix=self._unix,
             memory=self.memory,
             callers=callers,
-            peppers=tuple(peppers.secrets[name] for name in newest_first),
+            hashers=tuple(hasher(peppers.secrets[name]) for name in newest_first),
             log=self._log,
         )
 

@@ -112,7 +112,7 @@ class Downstream(asyncio.Protocol):
             upstream, x.upstream = x.upstream, None
             if upstream is not None:
                 upstream.drop()
-            if x.pipe is not None:
+            if x.started:
                 x.status = x.status if x.head_sent else _CLOSED_BY_CALLER
                 self.worker.ended(x)
 
@@ -184,6 +184,7 @@ class Downstream(asyncio.Protocol):
 
     def _start(self, x: Exchange) -> None:
         compiled = self.worker.compiled
+        x.started = True
         x.pipe = compiled.unrouted
         if x.malformed:
             x.close = True
@@ -203,7 +204,8 @@ class Downstream(asyncio.Protocol):
         x.use = use
         x.route = use.route
         x.pipe = use.pipe
-        x.deadline_s = x.started_s + _budget_s(x, use.deadline_s)
+        told = x.known.get(b"firmwire-deadline-ms")
+        x.deadline_s = x.started_s + (use.deadline_s if told is None else _budget_s(told, use))
         self.worker.running.add(x)
         if use.pipe.asynchronous:
             self.worker.spawn(self._start_waiting(x, use))
@@ -243,16 +245,21 @@ class Downstream(asyncio.Protocol):
         for name, value in x.up:
             rest += (name, b": ", value, b"\r\n")
         if x.caller is not None:
-            rest.append(self.worker.proof(x.caller))
-        left_ms = int((x.deadline_s - self._monotonic()) * 1000)
-        rest.append(b"firmwire-deadline-ms: %d\r\n" % max(1, left_ms))
+            caller = x.caller
+            fresh = x.started_s < caller.proof_until_s
+            rest.append(caller.proof if fresh else self.worker.proof(caller))
+        if x.deadline_s == x.started_s + use.deadline_s:
+            rest.append(use.deadline_line)
+        else:
+            left_ms = int((x.deadline_s - x.started_s) * 1000)
+            rest.append(b"firmwire-deadline-ms: %d\r\n" % max(1, left_ms))
         if x.chunked:
             rest.append(b"transfer-encoding: chunked\r\n\r\n")
         elif b"content-length" in x.known:
             rest.append(b"content-length: %d\r\n\r\n" % x.length_bytes)
         else:
             rest.append(b"\r\n")
-        x.head = (b"%b %b" % (x.method, x.target), b"".join(rest))
+        x.head = (x.method + b" " + x.target, b"".join(rest))
         if x.expects and not x.received_bytes:
             self.transport.write(CONTINUE)
         use.pool.take(x)
@@ -300,6 +307,7 @@ class Downstream(asyncio.Protocol):
     def fail(self, x: Exchange, problem: Problem) -> None:
         """Answer with a problem document; nothing of the reply went out yet."""
         x.problem = problem
+        x.progress_s = self._monotonic()
         shown = document(problem, x.request_id.decode())
         x.status = shown.status
         for step in x.pipe.up[x.finished]:
@@ -338,7 +346,8 @@ class Downstream(asyncio.Protocol):
         elif self._queue:
             self._pump()
         else:
-            self._unpause(_QUEUE | _UPSTREAM | _HELD)
+            if self._paused:
+                self._unpause(_QUEUE | _UPSTREAM | _HELD)
             if self.worker.draining:
                 self.transport.close()
 
@@ -351,7 +360,7 @@ class Downstream(asyncio.Protocol):
         if self._pumping:
             return
         self._pumping = True
-        while self._queue and not self._queue[0].pipe and not self._lingers_until_s:
+        while self._queue and not self._queue[0].started and not self._lingers_until_s:
             self._start(self._queue[0])
         self._pumping = False
         if len(self._queue) <= 1:
@@ -469,9 +478,8 @@ def _connection(x: Exchange) -> bytes:
     return b"connection: keep-alive\r\n\r\n" if x.old else b"\r\n"
 
 
-def _budget_s(x: Exchange, most_s: float) -> float:
+def _budget_s(told: bytes, use: "Use") -> float:
     """The route's, or less when the caller says so."""
-    told = x.known.get(b"firmwire-deadline-ms")
-    if told is not None and told.isdigit() and len(told) <= 9:
-        return min(most_s, int(told) / 1000)
-    return most_s
+    if told.isdigit() and len(told) <= 9:
+        return min(use.deadline_s, int(told) / 1000)
+    return use.deadline_s

@@ -20,6 +20,9 @@ from gateway.dataplane.heads import REPLY_DROPS
 from gateway.policy import Exchange
 from gateway.routes import Upstream as Definition
 
+_PASS, _DROP, _LENGTH, _CODING = range(4)
+_FATES: dict[bytes, int] = {}
+_FATES_MAX = 1_000
 _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 
 
@@ -27,9 +30,9 @@ class Upstream(asyncio.Protocol):
     """One connection to one instance of a tier."""
 
     __slots__ = (
-        "_bodiless", "_chunks", "_interim", "_stays", "_until_close", "complete", "host_line",
-        "idle_since_s", "length", "out", "parser", "paused", "pool", "replied", "reused",
-        "transport", "x",
+        "_bodiless", "_chunks", "_in_head", "_interim", "_stays", "_until_close", "complete",
+        "host_line", "idle_since_s", "length", "out", "parser", "paused", "pool", "replied",
+        "reused", "transport", "x",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -40,7 +43,9 @@ class Upstream(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.x: Exchange | None = None
         self.reused = self.paused = self.replied = self.complete = False
-        self._interim = self._until_close = self._chunks = self._bodiless = self._stays = False
+        self._in_head = self._interim = self._until_close = self._chunks = self._bodiless = (
+            self._stays
+        ) = False
         self.length: bytes | None = None
         self.idle_since_s = 0.0
         self.out: list[bytes] = []
@@ -68,28 +73,29 @@ class Upstream(asyncio.Protocol):
         if self.complete:
             raise ValueError("bytes after the end of the reply")
         self.length = None
+        self._in_head = True
+        self._chunks = False
         self.out = [b""]
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._bodiless or self.replied_head():
+        if not self._in_head:
             return  # a trailer
-        lower = name.lower()
-        if lower == b"content-length":
+        fate = _FATES.get(name)
+        if fate is None:
+            fate = _fate(name)
+        if fate is _PASS:
+            self.out += (name, b": ", value, b"\r\n")
+        elif fate is _LENGTH:
             if self.length is not None:
                 raise ValueError("two lengths")
             self.length = value
-        elif lower == b"transfer-encoding":
+        elif fate is _CODING:
             if value.lower() != b"chunked":
                 raise ValueError("a transfer coding other than chunked")
             self._chunks = True
-        elif lower not in REPLY_DROPS:
-            self.out += (name, b": ", value, b"\r\n")
-
-    def replied_head(self) -> bool:
-        x = self.x
-        return x is not None and x.head_sent
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         status = self.parser.get_status_code()
         x = self.x
         if x is None:
@@ -331,6 +337,19 @@ class Pool:
             say = "The service cannot be reached; nothing was done."
             x.link.fail(x, Problem(Fault.UNAVAILABLE, say, because=because, retry_after_s=1))
         self._gone()
+
+
+def _fate(name: bytes) -> int:
+    """What becomes of a reply's header; remembered as it is spelt, upstreams spell alike."""
+    lower = name.lower()
+    fate = _DROP if lower in REPLY_DROPS else _PASS
+    if lower == b"content-length":
+        fate = _LENGTH
+    elif lower == b"transfer-encoding":
+        fate = _CODING
+    if len(_FATES) < _FATES_MAX:
+        _FATES[name] = fate
+    return fate
 
 
 def _origin(url: str) -> tuple[str, int, ssl.SSLContext | None, bytes]:

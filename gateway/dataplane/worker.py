@@ -145,7 +145,7 @@ class Worker:
         self.running.discard(x)
         use = x.use
         counts = use.counts if use is not None else self._around.by_route[UNROUTED]
-        counts.add(x.status, self.monotonic() - x.started_s, x.received_bytes, x.sent_bytes)
+        counts.add(x.status, x.progress_s - x.started_s, x.received_bytes, x.sent_bytes)
         if x.problem is not None:
             code = x.problem.fault.code
             counts.problems[code] = counts.problems.get(code, 0) + 1

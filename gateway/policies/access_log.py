@@ -10,9 +10,11 @@ from msgspec import Struct
 from gateway.policy import Exchange, Policy, Stage, Tools
 
 _LINE = (
-    b'{"at_ms":%d,"id":"%b","consumer":"%b","key":"%b","route":"%b","method":"%b","path":"%b",'
+    b'{"at_ms":%d,"id":"%b",%b,"route":"%b","method":"%b","path":"%b",'
     b'"status":%d,"in_bytes":%d,"out_bytes":%d,"took_us":%d,"problem":"%b","client":"%b"}\n'
 )
+
+_NOBODY = b'"consumer":"","key":""'
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,28 +26,25 @@ class _AccessLog:
 
     def __init__(self, config: Config, tools: Tools) -> None:
         self._write = tools.log.write
-        self._monotonic = tools.monotonic
         self._route = tools.route.name.encode() if tools.route else b""
         self._unix_minus_monotonic_s = tools.unix() - tools.monotonic()
 
     def on_end(self, x: Exchange) -> None:
-        now_s = self._monotonic()
         caller = x.caller
         problem = x.problem
         self._write(
             _LINE
             % (
-                (now_s + self._unix_minus_monotonic_s) * 1000,
+                (x.progress_s + self._unix_minus_monotonic_s) * 1000,
                 x.request_id,
-                caller.consumer.encode() if caller is not None else b"",
-                caller.key_id.encode() if caller is not None else b"",
+                caller.tag if caller is not None else _NOBODY,
                 self._route,
                 x.method,
                 x.path,
                 x.status,
                 x.received_bytes,
                 x.sent_bytes,
-                (now_s - x.started_s) * 1_000_000,
+                (x.progress_s - x.started_s) * 1_000_000,
                 problem.fault.code.encode() if problem is not None else b"",
                 x.client.encode(),
             )

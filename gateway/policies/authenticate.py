@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from msgspec import Struct
 
 from contracts.problem import Fault, Problem
-from gateway.keys import digest, well_formed
+from gateway.keys import well_formed
 from gateway.policy import Caller, Exchange, Policy, Stage, Tools
 
 _SAY = "A valid API key is needed: Authorization: Bearer <key>, or X-Api-Key."
@@ -26,26 +26,19 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 class _Authenticate:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._callers = tools.callers
-        self._peppers = tools.peppers
+        self._hashers = tools.hashers
         self._unix = tools.unix
 
     def on_request(self, x: Exchange) -> Problem | None:
-        caller = self._caller(x)
-        if caller is None:
-            x.down.append(_CHALLENGE)
-            return Problem(Fault.UNAUTHENTICATED, _SAY)
-        x.caller = caller
-        return None
-
-    def _caller(self, x: Exchange) -> Caller | None:
         key = _key(x.known)
-        if key is None or not well_formed(key):
-            return None
-        for pepper in self._peppers:
-            caller = self._callers.get(digest(pepper, key))
-            if caller is not None:
-                return caller if self._holds(caller, x.client) else None
-        return None
+        if key is not None and well_formed(key):
+            for hashed in self._hashers:
+                caller = self._callers.get(hashed(key))
+                if caller is not None and (caller.free or self._holds(caller, x.client)):
+                    x.caller = caller
+                    return None
+        x.down.append(_CHALLENGE)
+        return Problem(Fault.UNAUTHENTICATED, _SAY)
 
     def _holds(self, caller: Caller, client: str) -> bool:
         if caller.expires_s and self._unix() >= caller.expires_s:

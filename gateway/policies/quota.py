@@ -26,21 +26,20 @@ class _Quota:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._used: MutableMapping[str, int] = tools.memory("quota")
         self._unix = tools.unix
-        self._month_ends_s = 0.0
+        self._month_ends_s = self._look_again_s = 0.0
 
     def on_request(self, x: Exchange) -> Problem | None:
         caller = x.caller
         if caller is None:
             return Problem(Fault.UNAUTHENTICATED, "A quota needs a caller.")
-        now_s = self._unix()
-        if now_s >= self._month_ends_s:
-            self._turn(now_s)
+        if x.started_s >= self._look_again_s:
+            self._turn(x.started_s)
         used = self._used.get(caller.consumer, 0)
         if 0 < caller.quota_per_month <= used:
             return Problem(
                 Fault.RATE_LIMITED,
                 "The quota of this month is used up.",
-                retry_after_s=self._month_ends_s - now_s,
+                retry_after_s=max(1.0, self._month_ends_s - self._unix()),
             )
         self._used[caller.consumer] = used + 1
         return None
@@ -49,7 +48,9 @@ class _Quota:
         if x.refused and x.caller is not None and (used := self._used.get(x.caller.consumer, 0)):
             self._used[x.caller.consumer] = used - 1
 
-    def _turn(self, now_s: float) -> None:
+    def _turn(self, started_s: float) -> None:
+        """Once a minute, and when the month ends: is it still the same month?"""
+        now_s = self._unix()
         now = datetime.fromtimestamp(now_s, UTC)
         month = now.year * 12 + now.month - 1
         if self._used.get("", month) != month:
@@ -57,6 +58,7 @@ class _Quota:
         self._used[""] = month
         year, index = divmod(month + 1, 12)
         self._month_ends_s = datetime(year, index + 1, 1, tzinfo=UTC).timestamp()
+        self._look_again_s = started_s + min(60.0, self._month_ends_s - now_s)
 
 
 POLICY = Policy(

@@ -66,21 +66,19 @@ class Gcra:
 class _RateLimit:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._config = config
-        self._monotonic = tools.monotonic
-        self._gcra = Gcra(tools.memory("rate_limit"))
-        self._route = tools.route.name if tools.route else ""
+        self._gcra = Gcra(tools.memory(f"rate_limit {tools.route.name if tools.route else ''}"))
         self._policy: dict[tuple[float, int], tuple[bytes, bytes]] = {}
 
     def on_request(self, x: Exchange) -> Problem | None:
         caller = x.caller
-        # One bucket a consumer, not a key: rotating keys must not reset it. Names cannot hold
-        # a space, so two buckets never share a name.
+        # One bucket a consumer, not a key: rotating keys must not reset it. Names cannot
+        # hold an @, so an address is never taken for a consumer.
         who = caller.consumer if caller is not None else f"@{x.client}"
         if caller is not None and caller.rate_per_s:
             rate_per_s, burst = caller.rate_per_s, caller.burst or 1
         else:
             rate_per_s, burst = self._config.rate_per_s, self._config.burst
-        wait_s, left = self._gcra.take(f"{who} {self._route}", rate_per_s, burst, self._monotonic())
+        wait_s, left = self._gcra.take(who, rate_per_s, burst, x.started_s)
         x.facts["rate"] = (rate_per_s, burst, left, wait_s)
         if wait_s:
             self.tell(x)

@@ -29,36 +29,31 @@ class _RequestId:
 
     def __init__(self, config: Config, tools: Tools) -> None:
         self._adopt = config.adopt
-        self._pool = ""
+        self._pool = b""
         self._at = 0
 
     def on_request(self, x: Exchange) -> None:
         known = x.known
+        at = self._at
+        if at + 48 > len(self._pool):
+            self._pool = os.urandom(_POOL_BYTES).hex().encode()
+            at = 0
+        self._at = at + 48
+        trace, span = self._pool[at : at + 32], self._pool[at + 32 : at + 48]
         given = known.get(b"firmwire-request-id")
-        if given is not None and self._adopt and _PLAIN(given):
-            x.request_id = given
-        else:
-            x.request_id = self._hex(32)
-        span = self._hex(16)
+        # A minted id is the trace id too: one thing less to look up.
+        x.request_id = given if given is not None and self._adopt and _PLAIN(given) else trace
         parent = known.get(b"traceparent")
         found = _TRACE(parent) if parent is not None else None
         if found:
             x.trace = b"00-%b-%b-%b" % (found[1], span, found[2])
         else:
-            x.trace = b"00-%b-%b-01" % (self._hex(32), span)
+            x.trace = b"00-%b-%b-01" % (trace, span)
         x.up.append((b"firmwire-request-id", x.request_id))
         x.up.append((b"traceparent", x.trace))
 
     def on_response(self, x: Exchange) -> None:
         x.down.append((b"firmwire-request-id", x.request_id))
-
-    def _hex(self, chars: int) -> bytes:
-        at = self._at
-        if at + chars > len(self._pool):
-            self._pool = os.urandom(_POOL_BYTES).hex()
-            at = 0
-        self._at = at + chars
-        return self._pool[at : at + chars].encode()
 
 
 POLICY = Policy(
