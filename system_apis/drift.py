@@ -44,3 +44,8 @@ def field_names(shape: type[msgspec.Struct]) -> frozenset[str]:
 def names_of(record: Any) -> Iterable[str]:
     """The field names of one decoded JSON object."""
     return record.keys() if isinstance(record, dict) else ()
+
+
+def words(text: str) -> frozenset[str]:
+    """Field names written as one text."""
+    return frozenset(text.split())

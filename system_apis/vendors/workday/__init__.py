@@ -1,1 +1,1 @@
-"""Workday as an HCM. Facts, limits and sources: README.md."""
+"""Workday as a human-capital system. Facts, limits and sources: README.md."""

@@ -1,0 +1,1 @@
+"""Salesforce as a CRM. Facts, limits and sources: README.md."""
