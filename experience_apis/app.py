@@ -31,9 +31,9 @@ PROCESS_PREFIX = "/process/v1"
 class ExperienceSettings(Struct, frozen=True, kw_only=True):
     """process_url: base URL of the process tier. database_url: SQLite in the home when empty."""
 
-    port: int = 8093
+    port: int = 8103
     host: str = "127.0.0.1"
-    process_url: str = "http://127.0.0.1:8092"
+    process_url: str = "http://127.0.0.1:8102"
     database_url: str = ""
     log_form: str = "json"
 

@@ -10,7 +10,6 @@ COMMANDS = {
     "demo": "Show the main job: approved time becomes posted invoices, once.",
     "doctor": "Check that this machine and its settings are fit to run.",
     "keys": "Create, list, rotate and revoke API keys.",
-    "firm": "Load the seeded demo firm into the sandbox.",
 }
 
 

@@ -32,12 +32,16 @@ class NotReady(Exception):
 
 
 class Child(Struct, frozen=True, kw_only=True):
-    """name: as in `firmwire serve NAME`. port: loopback. ready_path: answers 200 when it works."""
+    """name: as in `firmwire serve NAME`. port: loopback. ready_path: answers 200 when it works.
+
+    also: other ports it listens on.
+    """
 
     name: str
     command: tuple[str, ...]
     port: int
     ready_path: str = "/ready"
+    also: tuple[int, ...] = ()
 
 
 class Supervisor:
@@ -62,11 +66,12 @@ class Supervisor:
     async def start(self, *, ready_within_s: float = 60.0) -> None:
         """Everything up, in order; returns when all answer. On failure all are stopped again."""
         for child in self._children:
-            if not port_free(child.port):
-                raise PortTaken(
-                    f"{child.name} needs port {child.port} on 127.0.0.1, and something else "
-                    f"listens there. Stop it, or set FIRMWIRE_{child.name.upper()}_PORT."
-                )
+            for port in (*child.also, child.port):
+                if not port_free(port):
+                    raise PortTaken(
+                        f"{child.name} needs port {port} on 127.0.0.1, and something else "
+                        f"listens there. Stop it, or set FIRMWIRE_{child.name.upper()}_PORT."
+                    )
         try:
             for child in self._children:
                 await self._spawn(child)

@@ -18,7 +18,7 @@ from sandbox.serve import serve
 class SandboxSettings(Struct, frozen=True, kw_only=True):
     """size and seed: of the demo firm, loaded when the sandbox has none; `none` leaves it empty."""
 
-    port: int = 8090
+    port: int = 8110
     size: Literal["S", "M", "L", "none"] = "S"
     seed: int = 7
     log_form: str = "json"

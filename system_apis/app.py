@@ -27,7 +27,7 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     instance: by instance name, that connector's own settings (base_url, credentials).
     """
 
-    port: int = 8091
+    port: int = 8101
     host: str = "127.0.0.1"
     log_form: str = "json"
     instances: dict[str, str] = field(default_factory=dict)
