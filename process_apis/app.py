@@ -7,6 +7,7 @@ Owns   the process's lanes: evaluation, time feeds, master data, timers. Each go
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
@@ -19,12 +20,14 @@ from chassis.idempotency import SqlMemory
 from chassis.identity import Signer, Verifier
 from chassis.serve import routes
 from chassis.service import Lifespan, Service, service
+from contracts.ports.process.billing import Billing
 from contracts.ports.process.events import Events
 from contracts.ports.process.exceptions import Exceptions
 from contracts.ports.process.master_data import MasterData
 from contracts.ports.process.time_entries import TimeEntries
-from process_apis import events, tables
-from process_apis.billing import drafts
+from process_apis import durable, events, journey, tables
+from process_apis.billing import around, drafts, gates, recovery
+from process_apis.billing.desk import Desk
 from process_apis.exceptions import ExceptionsPort
 from process_apis.feed import EventsPort, stream_handler
 from process_apis.intake import timer
@@ -32,7 +35,7 @@ from process_apis.intake.port import TimeEntriesPort
 from process_apis.intake.worker import Worker
 from process_apis.replica.poll import Poller, forever
 from process_apis.replica.port import MasterDataPort
-from process_apis.replica.replica import Replica
+from process_apis.replica.replica import Mended, Replica, Taken
 from process_apis.settings import ProcessSettings
 from process_apis.systems import Systems
 
@@ -49,6 +52,7 @@ class Tier(Struct, frozen=True):
     replica: Replica
     worker: Worker
     poller: Poller
+    mended: Mended
     source: str
 
 
@@ -64,25 +68,35 @@ def tier(chosen: ProcessSettings, signer: Signer, database: Database) -> Tier:
     worker = Worker(
         database, replica, source=source, recalculate=drafts.recalculate, batch=chosen.batch
     )
+
+    async def mended(taken: Taken) -> None:
+        if taken.redriven:
+            worker.poke()
+        await recovery.mended(taken.keys)
+
     poller = Poller(
         database, replica, systems,
-        sources=chosen.sources, tenant=chosen.tenant, taken=worker.poke,
+        sources=chosen.sources, tenant=chosen.tenant, arrived=worker.poke, mended=mended,
     )  # fmt: skip
-    return Tier(chosen, database, systems, replica, worker, poller, source)
+    return Tier(chosen, database, systems, replica, worker, poller, mended, source)
 
 
 def create(
-    chosen: ProcessSettings, verifier: Verifier, signer: Signer, database: Database
+    chosen: ProcessSettings, verifier: Verifier, signer: Signer, database: Database, home: Path
 ) -> Service:
-    """The tier's service over an open, migrated database; it closes the database when it stops."""
+    """The tier's service over an open, migrated database; it closes the database when it stops.
+
+    home: where the engine of durable runs keeps its file, unless it has an address of its own.
+    """
     made = tier(chosen, signer, database)
     memory = SqlMemory(database, tables.idempotency)
     feed = EventsPort(database)
     ports: list[tuple[Any, Any]] = [
         (TimeEntries, TimeEntriesPort(database, made.replica, made.worker)),
         (Exceptions, ExceptionsPort(database, source=made.source, redriven=made.worker.poke)),
-        (MasterData, MasterDataPort(database, made.replica, made.poller, made.worker.poke)),
+        (MasterData, MasterDataPort(database, made.replica, made.poller, made.mended)),
         (Events, feed),
+        (Billing, Desk()),
     ]
     handlers = [
         handler
@@ -94,7 +108,7 @@ def create(
         handlers=[*handlers, stream_handler(feed)],
         verifier=verifier,
         ready={"database": database.check},
-        lifespan=[_closing(made), _lanes(made)],
+        lifespan=[_closing(made), _engine(made, home), _lanes(made)],
     )
 
 
@@ -107,7 +121,7 @@ def run() -> None:
     database = Database(url_of(home, "process", chosen.database_url), name="process")
     database.migrate(MIGRATIONS)
     verifier, signer = Verifier(identity.jwks_file(home)), Signer.of(home, "process")
-    server.run(create(chosen, verifier, signer, database), host=chosen.host, port=chosen.port)
+    server.run(create(chosen, verifier, signer, database, home), host=chosen.host, port=chosen.port)
 
 
 def _closing(made: Tier) -> Lifespan:
@@ -120,6 +134,33 @@ def _closing(made: Tier) -> Lifespan:
             await made.database.aclose()
 
     return closing
+
+
+def _engine(made: Tier, home: Path) -> Lifespan:
+    """Durable runs: what is unfinished goes on before the first request."""
+    chosen = made.chosen
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncIterator[None]:
+        await made.replica.load(made.database)
+        journey.bind(made.systems)
+        around.bind(
+            around.Around(
+                database=made.database,
+                tenant=chosen.tenant,
+                snapshot=lambda: made.replica.snapshot,
+                allow_self_release=chosen.allow_self_release,
+            )
+        )
+        journey.journeys()
+        async with durable.running(chosen.durable, home):
+            await recovery.recover()
+            try:
+                yield
+            finally:
+                gates.forget()
+
+    return running
 
 
 def _lanes(made: Tier) -> Lifespan:
@@ -144,7 +185,6 @@ def _lanes(made: Tier) -> Lifespan:
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
-        await made.replica.load(made.database)
         chosen_lanes = lanes.items() if chosen.lanes else ()
         tasks = [asyncio.create_task(forever(lane, name)) for name, lane in chosen_lanes]
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get
+from litestar.params import FromQuery
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 from sqlalchemy import Connection
@@ -64,7 +65,9 @@ def stream_handler(port: EventsPort) -> Any:
 
     @get("/process/v1/events/stream", opt={"scope": "process:events:read"}, sync_to_thread=None)
     async def stream(
-        request: Request[Any, Any, Any], after: int = 0, types: str | None = None
+        request: Request[Any, Any, Any],
+        after: FromQuery[int] = 0,
+        types: FromQuery[str | None] = None,
     ) -> ServerSentEvent:
         """Events as they happen."""
         last = request.headers.get("last-event-id", "")

@@ -26,7 +26,7 @@ from contracts.ports.system.scheduling import Scheduling
 from contracts.ports.system.system import System
 from contracts.problem import Problem
 from process_apis.intake import receive
-from process_apis.replica.replica import Replica, Taken
+from process_apis.replica.replica import Mended, Replica, Taken
 from process_apis.systems import Systems
 from process_apis.tables import sync_cursor
 
@@ -57,7 +57,10 @@ class Feed(Struct, frozen=True, order=True):
 
 
 class Poller:
-    """Drains feeds. sources: `<instance>/<port>`. taken: called after entries came in."""
+    """Drains feeds. sources: `<instance>/<port>`. arrived: called after entries came in.
+
+    mended: called after records or references changed.
+    """
 
     def __init__(
         self,
@@ -67,10 +70,12 @@ class Poller:
         *,
         sources: Sequence[str],
         tenant: str,
-        taken: Callable[[], None],
+        arrived: Callable[[], None],
+        mended: Mended,
     ) -> None:
         self._database, self._replica, self._systems = database, replica, systems
-        self._sources, self._tenant, self._taken = tuple(sources), tenant, taken
+        self._sources, self._tenant = tuple(sources), tenant
+        self._arrived, self._mended = arrived, mended
         self._feeds: dict[str, tuple[Feed, ...]] = {}
         self._locks: dict[Feed, asyncio.Lock] = {}
 
@@ -154,15 +159,15 @@ class Poller:
             page: Page[Any] = await psa.time_entries(cursor=cursor, limit=PAGE)
             await self._database.write(lambda c: self._entries(c, feed, page))
             if page.items:
-                self._taken()
+                self._arrived()
         else:
             port = self._port(feed.system, feed.port)
             page = await port.changes(feed.stream, cursor=cursor, limit=PAGE)
             taken = await self._replica.write(
                 self._database, lambda c: self._records(c, feed, page)
             )
-            if taken.redriven:
-                self._taken()
+            if taken.keys:
+                await self._mended(taken)
         return page.more and page.next_cursor != cursor
 
     def _entries(self, connection: Connection, feed: Feed, page: Page[TimeEntry]) -> None:

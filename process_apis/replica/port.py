@@ -1,7 +1,6 @@
 """Implement the MasterData port: where the feeds are, and cross-references mended by hand."""
 
 import asyncio
-from collections.abc import Callable
 
 from sqlalchemy import Connection, select
 
@@ -20,22 +19,22 @@ from contracts.problem import Fault, FieldError, Problem
 from process_apis import audit
 from process_apis.replica import poll, store
 from process_apis.replica.poll import Poller
-from process_apis.replica.replica import Replica, Taken
+from process_apis.replica.replica import Mended, Replica, Taken
 from process_apis.tables import cross_reference
 
 
 class MasterDataPort:
-    """The master-data lane as its callers see it. redriven: called when entries must be judged."""
+    """The master-data lane as its callers see it. mended: see `Mended`."""
 
     def __init__(
         self,
         database: Database,
         replica: Replica,
         poller: Poller,
-        redriven: Callable[[], None],
+        mended: Mended,
     ) -> None:
         self._database, self._replica = database, replica
-        self._poller, self._redriven = poller, redriven
+        self._poller, self._mended = poller, mended
         self._running: set[asyncio.Task[None]] = set()
 
     async def states(self) -> tuple[StreamState, ...]:
@@ -80,7 +79,7 @@ class MasterDataPort:
             return taken
 
         taken = await self._replica.write(self._database, work)
-        self._redriven()
+        await self._mended(taken)
         return Redrive(reference=reference, redriven=taken.redriven)
 
     async def put_records(self, body: RecordRequest, idempotency_key: str = "") -> Recorded:
@@ -98,7 +97,7 @@ class MasterDataPort:
             return taken
 
         taken = await self._replica.write(self._database, work)
-        self._redriven()
+        await self._mended(taken)
         return Recorded(records=taken.records, redriven=taken.redriven)
 
 

@@ -6,7 +6,7 @@ work items the turn wrote. Nothing falls between.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -28,11 +28,16 @@ _LOCK = 0x6D617374  # any number that nobody else locks
 
 
 class Taken(Struct, frozen=True):
-    """records, references: new ones. redriven: entries to be judged again."""
+    """records, references: new ones. redriven: entries to be judged again. keys: unblocked."""
 
     records: int
     references: int
     redriven: int
+    keys: tuple[str, ...] = ()
+
+
+Mended = Callable[[Taken], Awaitable[None]]
+"""What is done after a change is committed: judge again, post again."""
 
 
 class Replica:
@@ -112,7 +117,8 @@ class Replica:
             self._number = number
         store.put_records(connection, fresh, number, at)
         made = store.put_references(connection, [*applied.references, *references], number, at)
-        return Taken(len(fresh), made, work_items.redrive(connection, applied.keys))
+        redriven = work_items.redrive(connection, applied.keys)
+        return Taken(len(fresh), made, redriven, applied.keys)
 
     def forget(self) -> None:
         """Build the snapshot anew from the tables at the next use."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, create_engine, func, select, text
+from sqlalchemy import create_engine, func, select, text
 
 from chassis.database import Database, normal
 from contracts.entities.engagement import (
@@ -142,6 +142,9 @@ class World:
         self.records[name] = changed
         return await self.replica.take(self.database, [changed])
 
+    async def mended(self, _taken: Any) -> None:
+        self.worker.poke()
+
     def entry(self, id: str = "1", version: int = 1, **fields: Any) -> TimeEntry:
         given: dict[str, Any] = {
             "ref": Ref("kantata", id), "source_version": version, "source_updated_at": AT,
@@ -246,7 +249,3 @@ async def world(url: str) -> AsyncIterator[World]:
         yield made
     finally:
         await database.aclose()
-
-
-def nothing(_connection: Connection) -> None:
-    return None
