@@ -224,7 +224,7 @@ class Salesforce:
         draft = mapping.contract_body(body, account.ref.id, self._settings.multi_currency)
         placed = await self._upsert("Contract", "Firm_Ext_Id__c", reference, draft)
         line = mapping.line_body(body, placed.ref.id)
-        await self._upsert(_LINES, "Firm_Ext_Id__c", f"{reference}:1", line)
+        await self._upsert(_LINES, "Firm_Ext_Id__c", f"{reference}/1", line)
         await self._patch(f"Contract/{placed.ref.id}", {"Status": "Activated"})
         return placed
 

@@ -1,6 +1,7 @@
 """Salesforce's words to ours and back. Pure: no clock, no network, no settings.
 
-Which fields carry our words is in README.md. Last days at Salesforce are first days after here.
+Which fields carry our words is in README.md. The standard EndDate is the last day; end dates in
+fields of our own are first days after, as everywhere here.
 """
 
 from collections.abc import Sequence
@@ -59,11 +60,9 @@ def client(instance: str, a: wire.Account) -> Client | Alias:
         **_meta(instance, a),
         code=a.Firm_Client_Code__c,
         name=a.Name or "",
-        status=_one_of(
-            a.Firm_Status__c, Literal["PROSPECT", "ACTIVE", "ON_HOLD", "INACTIVE"], "ACTIVE"
-        ),
-        country=a.BillingCountry or "",
-        default_currency=a.CurrencyIsoCode or "",
+        country=a.Firm_Country__c or "",
+        default_currency=a.Firm_Default_Currency__c or "",
+        credit_hold=bool(a.Firm_Credit_Hold__c),
     )
 
 
@@ -101,11 +100,10 @@ def _terms(c: wire.Contract) -> dict[str, Any]:
         "billing_cycle": c.Firm_Billing_Cycle__c,
         "consolidation": c.Firm_Consolidation__c,
         "late_time_days": _whole(c.Firm_Late_Time_Days__c),
-        "increment_minutes": _whole(c.Firm_Increment_Minutes__c),
+        "increment_minutes": _whole(c.Firm_Increment_Min__c),
         "increment_mode": c.Firm_Increment_Mode__c,
         "travel_billing": c.Firm_Travel_Billing__c,
-        "travel_percent": c.Firm_Travel_Percent__c,
-        "po_required": c.Firm_Po_Required__c,
+        "po_required": c.Firm_PO_Required__c,
     }
     kinds = {field.name: field.type for field in msgspec.structs.fields(Contract)}
     return {
@@ -121,14 +119,14 @@ def _line(x: wire.ContractLine) -> ContractLine:
         line_no=_whole(x.Line_No__c) or 0,
         kind=_one_of(x.Kind__c, Literal["TM", "FIXED", "RETAINER", "EXPENSE"], "TM"),
         project=_coded(x.Project_Code__c),
-        tasks=_list(x.Tasks__c),
-        roles=_list(x.Roles__c),
+        tasks=_list(x.Task_Codes__c),
+        roles=_list(x.Role_Codes__c),
         allowed_classes=classes or ("TIME", "EXPENSE"),
         rate_card=_coded(x.Rate_Card__c),
         fixed_amount=x.Fixed_Amount__c,
-        po=x.Po_Number__c or None,
+        po=x.PO__c or None,
         start=x.Start_Date__c,
-        end=_after(x.End_Date__c),
+        end=x.End_Date__c,
         tax_category=x.Tax_Category__c or "S",
         erp_item=x.Erp_Item__c or "",
     )
@@ -144,7 +142,7 @@ def purchase_order(instance: str, p: wire.PurchaseOrder, currency: str) -> Purch
         amount=p.Amount__c,
         currency=p.CurrencyIsoCode or currency,
         valid_from=p.Valid_From__c,
-        valid_to=_after(p.Valid_To__c),
+        valid_to=p.Valid_To__c,
         status=_one_of(p.Status__c, Literal["OPEN", "EXHAUSTED", "CLOSED"], "OPEN"),
     )
 
@@ -164,29 +162,33 @@ def deal(instance: str, o: wire.Opportunity, currency: str) -> Deal:
         contract_type=o.Firm_Contract_Type__c or "",
         legal_entity=o.Firm_Legal_Entity__c or "",
         project_code=o.Firm_Project_Code__c or "",
-        start=o.Firm_Start__c,
-        end=_after(o.Firm_End__c),
+        start=o.Firm_Start_Date__c,
+        end=o.Firm_End_Date__c,
         rate_card=o.Firm_Rate_Card__c or "",
         signed=bool(o.Firm_Signed__c),
-        linked_contract=o.Firm_Linked_Contract__c or "",
-        linked_job=o.Firm_Linked_Job__c or "",
+        linked_contract=o.Firm_Contract_Ref__c or "",
+        linked_job=o.Firm_Erp_Job_Ref__c or "",
     )
 
 
 def links_body(links: DealLinks) -> dict[str, str | None]:
     """A null blanks a field; an absent one would leave it."""
     return {
-        "Firm_Linked_Contract__c": links.contract or None,
-        "Firm_Linked_Project__c": links.project or None,
-        "Firm_Linked_Job__c": links.erp_job or None,
+        "Firm_Contract_Ref__c": links.contract or None,
+        "Firm_Project_Ref__c": links.project or None,
+        "Firm_Erp_Job_Ref__c": links.erp_job or None,
     }
 
 
 def client_body(draft: ClientDraft, currencies: bool) -> dict[str, str]:
     """A new account; its code is in the address of the upsert."""
-    body = {"Name": draft.name, "BillingCountry": draft.country}
-    if currencies:
-        body["CurrencyIsoCode"] = draft.currency
+    body = {
+        "Name": draft.name,
+        "Firm_Ext_Id__c": draft.code,
+        "Firm_Country__c": draft.country,
+        "Firm_Default_Currency__c": draft.currency,
+        "CurrencyIsoCode": draft.currency if currencies else "",
+    }
     return {name: value for name, value in body.items() if value}
 
 

@@ -55,10 +55,10 @@ class Row(Struct, frozen=True, kw_only=True):
 
 class Account(Row, frozen=True, kw_only=True):
     Name: str | None = None
-    BillingCountry: str | None = None
-    CurrencyIsoCode: str | None = None
     Firm_Client_Code__c: str | None = None
-    Firm_Status__c: str | None = None
+    Firm_Country__c: str | None = None
+    Firm_Default_Currency__c: str | None = None
+    Firm_Credit_Hold__c: bool | None = None
 
 
 class Contract(Row, frozen=True, kw_only=True):
@@ -75,11 +75,10 @@ class Contract(Row, frozen=True, kw_only=True):
     Firm_Billing_Cycle__c: str | None = None
     Firm_Consolidation__c: str | None = None
     Firm_Late_Time_Days__c: Decimal | None = None
-    Firm_Increment_Minutes__c: Decimal | None = None
+    Firm_Increment_Min__c: Decimal | None = None
     Firm_Increment_Mode__c: str | None = None
     Firm_Travel_Billing__c: str | None = None
-    Firm_Travel_Percent__c: Decimal | None = None
-    Firm_Po_Required__c: bool | None = None
+    Firm_PO_Required__c: bool | None = None
 
 
 class ContractLine(Row, frozen=True, kw_only=True):
@@ -87,12 +86,12 @@ class ContractLine(Row, frozen=True, kw_only=True):
     Line_No__c: Decimal | None = None
     Kind__c: str | None = None
     Project_Code__c: str | None = None
-    Tasks__c: str | None = None
-    Roles__c: str | None = None
+    Task_Codes__c: str | None = None
+    Role_Codes__c: str | None = None
     Allowed_Classes__c: str | None = None
     Rate_Card__c: str | None = None
     Fixed_Amount__c: Decimal | None = None
-    Po_Number__c: str | None = None
+    PO__c: str | None = None
     Start_Date__c: date | None = None
     End_Date__c: date | None = None
     Tax_Category__c: str | None = None
@@ -121,13 +120,13 @@ class Opportunity(Row, frozen=True, kw_only=True):
     Firm_Contract_Type__c: str | None = None
     Firm_Legal_Entity__c: str | None = None
     Firm_Project_Code__c: str | None = None
-    Firm_Start__c: date | None = None
-    Firm_End__c: date | None = None
+    Firm_Start_Date__c: date | None = None
+    Firm_End_Date__c: date | None = None
     Firm_Rate_Card__c: str | None = None
     Firm_Signed__c: bool | None = None
-    Firm_Linked_Contract__c: str | None = None
-    Firm_Linked_Project__c: str | None = None
-    Firm_Linked_Job__c: str | None = None
+    Firm_Contract_Ref__c: str | None = None
+    Firm_Project_Ref__c: str | None = None
+    Firm_Erp_Job_Ref__c: str | None = None
 
 
 # What the vendor's describe lists beside our own; anything more is drift.
@@ -178,7 +177,7 @@ def refuse(instance: str, status: int, body: bytes, retry_after_s: float | None 
         return
     first = next(iter(errors(body)), Error())
     words = first.message or body[:200].decode(errors="replace")
-    fault = _fault(status, first, words)
+    fault = _fault(status, first)
     if fault is Fault.VENDOR_THROTTLED and retry_after_s is None:
         retry_after_s = 1.0 if first.errorCode == "UNABLE_TO_LOCK_ROW" else 60.0
     raise Problem(
@@ -196,12 +195,11 @@ def refuse(instance: str, status: int, body: bytes, retry_after_s: float | None 
     )
 
 
-def _fault(status: int, first: Error, words: str) -> Fault:
+def _fault(status: int, first: Error) -> Fault:
     if first.errorCode in _BUSY:
         return Fault.VENDOR_THROTTLED
     if first.errorCode == "DUPLICATE_VALUE":
         return Fault.CONFLICT
     if status == 503:
-        closed = "maintenance" in words.lower() or "<html" in words.lower()
-        return Fault.VENDOR_MAINTENANCE if closed else Fault.VENDOR_THROTTLED
+        return Fault.VENDOR_MAINTENANCE  # SERVER_UNAVAILABLE: nothing was taken in
     return _FAULTS.get(status, Fault.VENDOR_SILENT)

@@ -115,7 +115,7 @@ class Workday:
 
     async def _worker(self, column: str, value: str) -> Resource | None:
         """The prompt makes the report short; a report without it still answers rightly."""
-        prompt = {f"Worker!{column}": value, "Include_Terminated_Workers": "1"}
+        prompt = {column: value}
         for row in await self._reports.rows("resource", prompt, bulk=False):
             if str(row.get(column, "")) == value:
                 found = self._reports.record("resource", row, clock.now())

@@ -1,6 +1,6 @@
 """Workday's rows to our records. Pure: no clock, no network, no settings.
 
-Which columns carry our codes is in README.md. Valid_To is the first day a rate does not hold.
+Which columns carry our codes is in README.md. Effective_To is the first day a rate does not hold.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -107,24 +107,24 @@ def leave(instance: str, x: wire.Leave, at: datetime) -> Leave:
         code=code,
         resource=coded(x.Employee_ID),
         day=date.fromisoformat(x.Date[:10]),
-        minutes=x.Minutes,
+        minutes=int(x.Units * 60),
         full_day=_yes(x.Full_Day),
-        kind=x.Leave_Type,
+        kind=x.Time_Off_Type,
     )
 
 
 def cost_rate(instance: str, r: wire.CostRate, at: datetime) -> CostRate:
     """Of a person, or of a role in a company."""
     return CostRate(
-        **_meta(instance, r, r.Cost_Rate_ID, at),
-        code=r.Cost_Rate_ID,
+        **_meta(instance, r, r.Rate_ID, at),
+        code=r.Rate_ID,
         resource=coded(r.Employee_ID) if r.Employee_ID else None,
         role=coded(r.Job_Profile_ID) if r.Job_Profile_ID else None,
         legal_entity=coded(r.Company) if r.Company else None,
         currency=r.Currency,
-        rate=r.Rate,
-        valid_from=date.fromisoformat(r.Valid_From[:10]),
-        valid_to=day(r.Valid_To),
+        rate=r.Hourly_Rate,
+        valid_from=date.fromisoformat(r.Effective_From[:10]),
+        valid_to=day(r.Effective_To),
     )
 
 

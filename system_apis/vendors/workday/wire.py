@@ -36,6 +36,8 @@ class Worker(Row, frozen=True, kw_only=True):
     Worker: str = ""
     Email: str = ""
     Worker_Type: str = "Employee"
+    Business_Title: str = ""
+    Job_Profile: str = ""
     Job_Profile_ID: str = ""
     Cost_Center: str = ""
     FTE: Decimal = Decimal(1)
@@ -62,19 +64,21 @@ class CostCenter(Row, frozen=True, kw_only=True):
 
 
 class Leave(Row, frozen=True, kw_only=True):
+    """Units: hours."""
+
     Employee_ID: str
     Date: str
-    Minutes: int = 480
+    Units: Decimal = Decimal(8)
     Full_Day: str = "1"
-    Leave_Type: str = ""
+    Time_Off_Type: str = ""
 
 
 class CostRate(Row, frozen=True, kw_only=True):
-    Cost_Rate_ID: str
+    Rate_ID: str
     Currency: str
-    Rate: Decimal
-    Valid_From: str
-    Valid_To: str = ""
+    Hourly_Rate: Decimal
+    Effective_From: str
+    Effective_To: str = ""
     Employee_ID: str = ""
     Job_Profile_ID: str = ""
     Company: str = ""
@@ -92,6 +96,6 @@ KEYS = {
     "role": ("Job_Profile_ID",),
     "cost_centre": ("Cost_Center_ID",),
     "leave": ("Employee_ID", "Date"),
-    "cost_rate": ("Cost_Rate_ID",),
+    "cost_rate": ("Rate_ID",),
 }
 """The columns that make a row the same row tomorrow."""
