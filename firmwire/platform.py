@@ -113,11 +113,9 @@ class Platform(Struct, frozen=True, kw_only=True):
             },
             "WORKDAY": {
                 "TENANT": into_workday.TENANT,
-                "CLIENT_ID": into_workday.CLIENT_ID,
-                "CLIENT_SECRET": own.workday,
-                "REFRESH_TOKEN": own.workday,
-                "ISU_USER": into_workday.ISU,
-                "ISU_PASSWORD": own.workday,
+                "USER": into_workday.ISU,
+                "PASSWORD": own.workday,
+                "RATE_PER_S": "50",
             },
             "FLOAT": {"TOKEN": own.float, "CONTACT": "operations@firm.example"},
             "NETSUITE": {
