@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from conftest import until
 from erp_witness import Witness
+from office import until
 from sqlalchemy import func, select, update
 
 from process_apis.billing import posting, recovery
