@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from contracts.entities.time_entry import TimeEntry
 from contracts.entities.work_item import Finding
 from contracts.ids import uuid7
 from contracts.money import Money
@@ -39,6 +40,15 @@ STATES: dict[str, BillingState] = {
     "NONE": "WITHDRAWN", "EXCEPTION": "EXCEPTION", "HELD": "HELD",
     "NON_BILLABLE": "NON_BILLABLE", "READY": "READY",
 }  # fmt: skip
+
+
+def state_of(outcome: Outcome, entry: TimeEntry) -> BillingState:
+    """NONE means not judged: time that still waits for its approval, or was withdrawn."""
+    if outcome.billing_state == "NONE" and entry.status in ("DRAFT", "SUBMITTED"):
+        return "WITHDRAWN" if entry.deleted else "RECEIVED"
+    return STATES[outcome.billing_state]
+
+
 _INSERTED = (
     "entry_id", "source_version", "content_hash", "payload", "billing_state", "contract",
     "project", "resource", "work_date", "minutes", "amount_minor", "currency", "received_at",
@@ -155,7 +165,7 @@ class _Writing:
             state = stands(book)
             findings = after_billing(case, outcome, book) if case.fresh else warnings(findings)
         else:
-            state = STATES[outcome.billing_state]
+            state = state_of(outcome, case.entry)
             booking.plan(outcome, book, self.booking)
         self._entry(case, outcome, state)
         self._told(case, outcome, state, findings)

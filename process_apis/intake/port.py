@@ -15,7 +15,7 @@ from contracts.ports.process.time_entries import (
 )
 from contracts.problem import Fault, Problem
 from process_apis.intake import reading, receive
-from process_apis.intake.evaluate import STATES
+from process_apis.intake.evaluate import state_of
 from process_apis.intake.worker import Worker
 from process_apis.journeys.approved_time_to_invoice.rules import Peer, evaluate, peer_of
 from process_apis.replica.replica import Replica
@@ -87,10 +87,10 @@ class TimeEntriesPort:
         return tuple(
             EvaluationReply(
                 entry_id=outcome.entry_id,
-                billing_state=STATES[outcome.billing_state],
+                billing_state=state_of(outcome, entry),
                 findings=outcome.findings,
                 transactions=outcome.transactions,
                 amount=outcome.amount,
             )
-            for outcome in outcomes
+            for outcome, entry in zip(outcomes, body.entries, strict=True)
         )

@@ -86,7 +86,9 @@ def evaluate(
 ) -> Outcome:
     """Judge one version of an entry. README.md, one folder up, describes the parameters."""
     case = case_of(entry, snapshot)
-    if entry.deleted or entry.status in WITHDRAWN:
+    waiting = entry.status == "SUBMITTED" and entry.approval is None
+    if entry.deleted or waiting or entry.status in WITHDRAWN:
+        # Time that was never approved is not judged yet: its journey begins with the approval.
         return _outcome(entry, case, "NONE", (), ())
     found: Found = [(1, each) for each in approval.judge(entry, case)]
     found += case.found
