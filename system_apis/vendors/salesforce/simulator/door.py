@@ -73,9 +73,22 @@ class Door:
     def __init__(self, kit: Kit) -> None:
         self._kit, self._org, self._search = kit, Org(kit), Search(kit)
         self._desk = oauth.Desk(kit)
-        many = Composite(self._org, kit.store, self.inside)
+        self._table = self._handlers()
+        prefix = f"{DATA}/{{version}}"
+        self._paths = [(compile_path(prefix + path)[0], path) for path in self._table]
+        routes = [
+            Route("/services/oauth2/token", self._token, methods=["POST"]),
+            Route(DATA, self._versions, methods=["GET"]),
+            *(Route(prefix + path, self._wire(path), methods=_METHODS) for path in self._table),
+            Route(f"{DATA}/{{rest:path}}", self._wire(None), methods=_METHODS),
+        ]
+        self._router = Router(routes=routes, redirect_slashes=False)
+
+    def _handlers(self) -> dict[str, dict[str, Handler]]:
+        """By address below the version, and method."""
+        many = Composite(self._org, self._kit.store, self.inside)
         row = "/sobjects/{object}/{id}"
-        self._table: dict[str, dict[str, Handler]] = {
+        return {
             "": {"GET": self._resources},
             "/limits": {"GET": self._limits},
             "/limits/recordCount": {"GET": self._record_count},
@@ -103,15 +116,6 @@ class Door:
                 "GET": self._read_by, "PATCH": self._upsert, "DELETE": self._remove_by,
             },
         }  # fmt: skip
-        prefix = f"{DATA}/{{version}}"
-        self._paths = [(compile_path(prefix + path)[0], path) for path in self._table]
-        routes = [
-            Route("/services/oauth2/token", self._token, methods=["POST"]),
-            Route(DATA, self._versions, methods=["GET"]),
-            *(Route(prefix + path, self._wire(path), methods=_METHODS) for path in self._table),
-            Route(f"{DATA}/{{rest:path}}", self._wire(None), methods=_METHODS),
-        ]
-        self._router = Router(routes=routes, redirect_slashes=False)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """A slash at the end changes nothing."""
