@@ -2,11 +2,12 @@
 
 Written from the vendor's published specifications and independent clients; what is only guessed is
 marked [U] where it stands. REST lists people without a modified-since filter; reports come whole,
-all values as text, absent ones left out.
+all values as text, absent ones left out. Own fault: `x_token_ended` (the bearer token dies, 401).
 
 Documents in the store (for a seeder). ids are WIDs: 32 hexadecimal digits.
 - setting, id "tenant": {name: "firm", rate_per_s: 50}
-- client, id = client id: {client_secret, refresh_token}; isu, id = user without tenant: {password}
+- client, id = client id: {client_secret, refresh_token, public_key: RSA JWK or PEM, if it signs};
+  isu, id = user without tenant: {password}
 - access_token: its own
 - worker: {Employee_ID, Worker, Email, Company, Cost_Center, Job_Profile_ID, Job_Profile, Hire_Date,
   Termination_Date, FTE, Location, Country, Time_Zone, Business_Title,

@@ -1,67 +1,65 @@
 """Answers Workday's addresses: token, staffing v6, common v1, and reports as a service."""
 
-import base64
 from collections.abc import Callable, MutableMapping
-from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from system_apis.simulator import Kit, Receive, Reply, Send
+from system_apis.simulator import Document, Kit, Receive, Reply, Send
 from system_apis.vendors.workday.simulator import reports
+from system_apis.vendors.workday.simulator.oauth import Desk
 from system_apis.vendors.workday.simulator.people import People, service_dates
-from system_apis.vendors.workday.simulator.refusals import JSON, Refused, invalid, unauthorized
+from system_apis.vendors.workday.simulator.refusals import JSON, Refused, invalid
 
-STAFFING = "/ccx/api/staffing/{version}/{tenant}"
+STAFFING = "/ccx/api/staffing/v6/{tenant}"
 COMMON = "/ccx/api/v1/{tenant}"
-TOKEN_LIFE_S = 14_400
-LIMIT_MAX = 100
+REPORT = "/ccx/service/customreport2/{tenant}/{owner}/{report}"
+LIMIT, LIMIT_MAX = 20, 100
 Handler = Callable[[Request, bytes], Reply]
+Guard = Callable[[Request], None]
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Door:
     """The ASGI app."""
 
     def __init__(self, kit: Kit) -> None:
-        self._kit, self._people = kit, People(kit.store)
+        self._kit, self._people, self._desk = kit, People(kit.store), Desk(kit)
         self._kit.store.index("worker", "Employee_ID")
+        self._kit.store.index("leave", "Employee_ID")
         self._second, self._in_second = 0, 0
-        routes = [self._route("/ccx/oauth2/{tenant}/token", self._token, method="POST", guard=None)]
-        for base in (STAFFING, COMMON):
-            routes += [
-                self._route(f"{base}/workers", self._workers),
-                self._route(f"{base}/workers/{{id}}", self._worker),
-            ]
-        routes += [
-            self._route(f"{STAFFING}/workers/{{id}}/serviceDates", self._service_dates),
-            self._route(f"{STAFFING}/jobProfiles", self._job_profiles),
-            self._route(f"{COMMON}/workers/{{id}}/timeOffEntries", self._time_off),
-            self._route(
-                "/ccx/service/customreport2/{tenant}/{owner}/{report}",
-                self._report,
-                guard=self._integration_user,
-            ),
-        ]
-        self._router = Router(routes=routes)
+        bearer, reader = self._desk.bearer, self._desk.reader
+        self._router = Router(
+            routes=[
+                self._route("/ccx/oauth2/{tenant}/token", self._desk.issue, None, method="POST"),
+                self._route(f"{STAFFING}/workers", self._workers(self._people.shown), bearer),
+                self._route(f"{STAFFING}/workers/{{id}}", self._one(self._people.shown), bearer),
+                self._route(f"{STAFFING}/workers/{{id}}/serviceDates", self._service_dates, bearer),
+                self._route(f"{STAFFING}/jobProfiles", self._job_profiles, bearer),
+                self._route(f"{COMMON}/workers", self._workers(self._people.summary), bearer),
+                self._route(f"{COMMON}/workers/{{id}}", self._one(self._people.profile), bearer),
+                self._route(f"{COMMON}/workers/{{id}}/timeOffEntries", self._time_off, bearer),
+                self._route(REPORT, self._report, reader),
+            ],
+            default=_nowhere,
+        )
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         await self._router(scope, receive, send)
 
     def _route(
-        self, path: str, handler: Handler, *, method: str = "GET", guard: Any = "bearer"
+        self, path: str, handler: Handler, guard: Guard | None, *, method: str = "GET"
     ) -> Route:
-        check = self._bearer if guard == "bearer" else guard
-
         async def answer(request: Request) -> Response:
             body = await request.body()
             try:
                 self._throttled()
-                if check is not None:
-                    check(request)
+                if guard is not None:
+                    guard(request)
                 reply = handler(request, body)
             except Refused as refused:
                 reply = refused.reply()
@@ -79,93 +77,46 @@ class Door:
         if self._in_second > most:
             raise Refused(429, "Too many requests", "S429")
 
-    def _token(self, request: Request, body: bytes) -> Reply:
-        form = {name: values[-1] for name, values in parse_qs(body.decode()).items()}
-        id, secret = _basic(request) or (form.get("client_id", ""), form.get("client_secret", ""))
-        client = self._kit.store.get("client", id)
-        if client is None or client["client_secret"] != secret:
-            return _error("invalid_client", 401)
-        if form.get("grant_type") != "refresh_token":
-            return _error("unsupported_grant_type", 400)
-        if form.get("refresh_token") != client["refresh_token"]:
-            return _error("invalid_grant", 400)
-        token = f"{self._kit.random.getrandbits(128):032x}"
-        until = self._kit.clock() + timedelta(seconds=TOKEN_LIFE_S)
-        self._kit.store.put("access_token", token, {"client": id, "until": until.isoformat()})
-        answer = {
-            "access_token": token,
-            "token_type": "Bearer",
-            "refresh_token": client["refresh_token"],
-        }
-        return _json(answer)
+    def _workers(self, shown: Callable[[Document, str], dict[str, Any]]) -> Handler:
+        """No modified-since filter: the specification has none."""
 
-    def _bearer(self, request: Request) -> None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        kept = self._kit.store.get("access_token", token) if scheme == "Bearer" else None
-        if kept is None or kept["until"] <= self._kit.clock().isoformat():
-            raise unauthorized()
-        self._tenant(request)
+        def answer(request: Request, body: bytes) -> Reply:
+            query, (limit, offset) = request.query_params, _window(request)
+            today = self._kit.clock().date().isoformat()
+            terminated = query.get("includeTerminatedWorkers", "false").lower() == "true"
+            search = query.get("search", "")
+            found, total = self._people.page(limit, offset, search, terminated, today)
+            base = _base(request)
+            return _json({"total": total, "data": [shown(doc, base) for doc in found]})
 
-    def _integration_user(self, request: Request) -> None:
-        """Basic `ISU@tenant`, as reports want it."""
-        name, password = _basic(request) or ("", "")
-        user, _, tenant = name.partition("@")
-        kept = self._kit.store.get("isu", user)
-        if kept is None or kept["password"] != password or tenant != request.path_params["tenant"]:
-            raise Refused(401, "invalid username or password", "S401")
-        self._tenant(request)
+        return answer
 
-    def _tenant(self, request: Request) -> None:
-        named = (self._kit.store.get("setting", "tenant") or {}).get("name", "firm")
-        asked = request.path_params["tenant"]
-        if asked != named:
-            raise Refused(404, f"tenant {asked} not found", "S22")
+    def _one(self, shown: Callable[[Document, str], dict[str, Any]]) -> Handler:
+        return lambda request, body: _json(shown(self._found(request), _base(request)))
 
-    def _workers(self, request: Request, body: bytes) -> Reply:
-        query = request.query_params
-        limit, offset = _number(request, "limit", 20), _number(request, "offset", 0)
-        if limit > LIMIT_MAX:
-            raise invalid("limit", f"limit must not be over {LIMIT_MAX}")
-        today = self._kit.clock().date().isoformat()
-        terminated = query.get("includeTerminatedWorkers", "false").lower() == "true"
-        found, total = self._people.page(limit, offset, query.get("search", ""), terminated, today)
-        base = _base(request)
-        return _json({"total": total, "data": [self._people.shown(doc, base) for doc in found]})
-
-    def _worker(self, request: Request, body: bytes) -> Reply:
-        return _json(self._people.shown(self._found(request), _base(request)))
-
-    def _service_dates(self, request: Request, body: bytes) -> Reply:
-        return _json(service_dates(self._found(request)))
-
-    def _found(self, request: Request) -> dict[str, Any]:
+    def _found(self, request: Request) -> Document:
         doc = self._people.one(unquote(request.path_params["id"]))
         if doc is None:
             raise Refused(404, "worker not found", "A1009")
         return doc
 
+    def _service_dates(self, request: Request, body: bytes) -> Reply:
+        return _page(request, [service_dates(self._found(request))])
+
     def _job_profiles(self, request: Request, body: bytes) -> Reply:
-        limit, offset = _number(request, "limit", 20), _number(request, "offset", 0)
+        inactive = request.query_params.get("includeInactive", "false").lower() == "true"
         found = self._kit.store.list("job_profile", order="id")
-        data = [
-            {"id": doc["_id"], "descriptor": doc["Job_Profile"], "name": doc["Job_Profile"]}
-            for doc in found[offset : offset + min(limit, LIMIT_MAX)]
-        ]
-        return _json({"total": len(found), "data": data})
+        return _page(
+            request,
+            [
+                {"id": doc["_id"], "name": doc["Job_Profile"], "inactive": _inactive(doc)}
+                for doc in found
+                if inactive or not _inactive(doc)
+            ],
+        )
 
     def _time_off(self, request: Request, body: bytes) -> Reply:
-        person = self._found(request)["Employee_ID"]
-        found = self._kit.store.list("leave", where={"Employee_ID": person}, order="id")
-        data = [
-            {
-                "id": doc["_id"],
-                "date": doc["Date"],
-                "units": doc["Units"],
-                "timeOffType": {"descriptor": doc.get("Time_Off_Type", "Vacation")},
-            }
-            for doc in found
-        ]
-        return _json({"total": len(data), "data": data})
+        return _page(request, self._people.time_off(self._found(request), _base(request)))
 
     def _report(self, request: Request, body: bytes) -> Reply:
         report = request.path_params["report"]
@@ -180,8 +131,31 @@ class Door:
         return _json({"Report_Entry": found})
 
 
+async def _nowhere(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """Workday's words also where there is nothing; which status is [U], the text is not."""
+    reply = Refused(404, "Invalid resource or operation", "S21").reply()
+    await Response(reply.body, reply.status, reply.headers)(scope, receive, send)
+
+
 def _base(request: Request) -> str:
     return str(request.url).partition("/workers")[0]
+
+
+def _inactive(doc: Document) -> bool:
+    return str(doc.get("Inactive", "0")) in ("1", "True")
+
+
+def _window(request: Request) -> tuple[int, int]:
+    """limit and offset; more than the specification's maximum is refused [U: or clamped]."""
+    limit, offset = _number(request, "limit", LIMIT), _number(request, "offset", 0)
+    if limit > LIMIT_MAX:
+        raise invalid("limit", f"limit must not be over {LIMIT_MAX}")
+    return limit, offset
+
+
+def _page(request: Request, data: list[dict[str, Any]]) -> Reply:
+    limit, offset = _window(request)
+    return _json({"total": len(data), "data": data[offset : offset + limit]})
 
 
 def _number(request: Request, name: str, default: int) -> int:
@@ -191,20 +165,5 @@ def _number(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _basic(request: Request) -> tuple[str, str] | None:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme != "Basic":
-        return None
-    try:
-        id, _, secret = base64.b64decode(given, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    return id, secret
-
-
 def _json(body: Any) -> Reply:
-    return Reply(200, msgspec.json.encode(body), JSON)
-
-
-def _error(code: str, status: int) -> Reply:
-    return Reply(status, msgspec.json.encode({"error": code}), JSON)
+    return Reply(200, _ENCODE(body), JSON)
