@@ -98,6 +98,18 @@ def turn(
 
     recalculate: sums drafts anew that lost rows, and tells what came of them.
     """
+    with bulk.uncollected():
+        return _turn(connection, snapshot, source, at, limit, recalculate)
+
+
+def _turn(
+    connection: Connection,
+    snapshot: Snapshot,
+    source: str,
+    at: datetime,
+    limit: int,
+    recalculate: Recalculate,
+) -> Turn:
     claimed = claim.claim(
         connection, limit, accept=accept, person=lambda e: snapshot.person(e.resource)
     )

@@ -5,6 +5,7 @@ what is above its number, judges and commits: so a change is either seen by the 
 work items the turn wrote. Nothing falls between.
 """
 
+import gc
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,6 +80,8 @@ class Replica:
                 return
 
         await database.read(look)
+        gc.collect()
+        gc.freeze()  # the snapshot stays; the collector need not walk it again and again
 
     async def take(
         self,
