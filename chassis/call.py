@@ -35,7 +35,8 @@ def client(
     port: TypeForm[T],
     base_url: str,
     *,
-    signer: Signer,
+    signer: Signer | None = None,
+    key: str = "",
     prefix: str = "",
     transport: httpx.AsyncBaseTransport | None = None,
     limits: Limits | None = None,
@@ -44,13 +45,16 @@ def client(
     """An object with the port's methods, each one HTTP call to `base_url` + prefix.
 
     subject: who calls, by default the signer's tier itself; whoever is behind it (the principal
-    that travels) goes along as actor. Close it with `close`.
+    that travels) goes along as actor. key: an API key instead of a signer, for a caller outside
+    the gateway. Close it with `close`.
     """
     described = calls(cast(type, port))
     peer = f"{getattr(port, '__name__', port)}{prefix.replace('/', '.')}".lower()
-    who = subject or signer.issuer
 
     async def proof(_outgoing: Outgoing) -> dict[str, str]:
+        if signer is None:
+            return {"authorization": f"Bearer {key}"}
+        who = subject or signer.issuer
         scopes = frozenset(call.operation.scope for call in described)
         return {identity.HEADER: signer.assertion(who, scopes, actor=_actor())}
 

@@ -4,9 +4,10 @@ Reads   request, client
 Writes  caller
 Fails   UNAUTHENTICATED, in the same words for a key that is missing, wrong, doubled, revoked,
         expired or used from elsewhere: nobody learns which.
-Source  RFC 6750 section 2.1 (Authorization: Bearer); RFC 9110 section 11.6.1 (WWW-Authenticate).
+Source  RFC 6750 section 2.1 (Bearer); RFC 7617 (Basic, for pages); RFC 9110 section 11.6.1.
 """
 
+from base64 import b64decode
 from ipaddress import ip_address
 
 from msgspec import Struct
@@ -15,8 +16,11 @@ from contracts.problem import Fault, Problem
 from gateway.keys import well_formed
 from gateway.policy import Caller, Exchange, Policy, Stage, Tools
 
-_SAY = "A valid API key is needed: Authorization: Bearer <key>, or X-Api-Key."
-_CHALLENGE = (b"www-authenticate", b'Bearer realm="firmwire"')
+_SAY = "A valid API key is needed: Authorization: Bearer <key>, X-Api-Key, or as Basic password."
+_CHALLENGES = (
+    (b"www-authenticate", b'Bearer realm="firmwire"'),
+    (b"www-authenticate", b'Basic realm="firmwire", charset="UTF-8"'),
+)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +41,7 @@ class _Authenticate:
                 if caller is not None and (caller.free or self._holds(caller, x.client)):
                     x.caller = caller
                     return None
-        x.down.append(_CHALLENGE)
+        x.down.extend(_CHALLENGES)
         return Problem(Fault.UNAUTHENTICATED, _SAY)
 
     def _holds(self, caller: Caller, client: str) -> bool:
@@ -52,13 +56,24 @@ class _Authenticate:
 
 def _key(known: dict[bytes, bytes]) -> bytes | None:
     """The one key of a request; two are as bad as none."""
-    bearer = known.get(b"authorization")
+    given = known.get(b"authorization")
     plain = known.get(b"x-api-key")
-    if bearer is None:
+    if given is None:
         return plain
-    if plain is not None or bearer[:7].lower() != b"bearer ":
+    if plain is not None:
         return None
-    return bearer[7:]
+    if given[:7].lower() == b"bearer ":
+        return given[7:]
+    return _password(given[6:]) if given[:6].lower() == b"basic " else None
+
+
+def _password(credentials: bytes) -> bytes | None:
+    """A browser can only ask for a name and a password; the password is the key."""
+    try:
+        _, _, password = b64decode(credentials, validate=True).partition(b":")
+    except ValueError:
+        return None
+    return password
 
 
 POLICY = Policy(
