@@ -71,7 +71,7 @@ class Kantata:
             deadline_s=settings.deadline_s,
             limits=Limits(concurrency=settings.concurrency, rate_per_s=settings.rate_per_s),
         )
-        self._drift = Drift(instance, {})
+        self._drift = Drift(instance, wire.KNOWN)
         self._pages = feeds.Pages(self._door, instance, self._drift)
         self._first_seen: dict[str, datetime] = {}
 
@@ -139,11 +139,33 @@ class Kantata:
 
     async def _assignments(self, cursor: str | None, limit: int) -> Page[MasterRecord]:
         here, after, more = await self._pages.changed(
-            "/workspace_resources", {}, feeds.read(cursor), limit
+            "/workspace_resources", {"include": "workspace"}, feeds.read(cursor), limit
         )
-        rows = here.of(wire.WorkspaceResource) if here else []
-        made = (mapping.assignment(self._instance, r) for r in rows)
+        if here is None:
+            return Page((), feeds.written(after), False)
+        rows = here.of(wire.WorkspaceResource)
+        currencies = {id: w.currency for id, w in here.side("workspaces", wire.Workspace).items()}
+        booked = await self._booked([r.id for r in rows if r.latest_allocation_date is None])
+        made = (
+            mapping.assignment(
+                self._instance,
+                r,
+                booked.get(r.id, []),
+                currencies.get(r.workspace_id or "") or "",
+            )
+            for r in rows
+        )
         return Page(tuple(a for a in made if a is not None), feeds.written(after), more)
+
+    async def _booked(self, resources: Sequence[str]) -> dict[str, list[wire.WorkspaceAllocation]]:
+        """Allocations by resource; the filter is [unverified], so the answer is grouped by us."""
+        found: dict[str, list[wire.WorkspaceAllocation]] = {}
+        if resources:
+            query = {"workspace_resource_id": ",".join(resources)}
+            for page in await self._pages.all("/workspace_allocations", query):
+                for one in page.of(wire.WorkspaceAllocation):
+                    found.setdefault(one.workspace_resource_id or "", []).append(one)
+        return found
 
     async def _aliases(self, cursor: str | None) -> Page[MasterRecord]:
         users = await self._pages.all("/users")

@@ -97,11 +97,22 @@ def task(instance: str, s: wire.Story) -> Task:
     )
 
 
-def assignment(instance: str, r: wire.WorkspaceResource) -> Assignment | None:
-    """None for an unnamed resource: nobody is assigned yet."""
+def assignment(
+    instance: str,
+    r: wire.WorkspaceResource,
+    booked: Sequence[wire.WorkspaceAllocation] = (),
+    currency: str = "",
+) -> Assignment | None:
+    """None for an unnamed resource: nobody is assigned yet.
+
+    booked: its allocations, for when it does not say its own dates. currency: the workspace's.
+    """
     if not r.user_id or not r.workspace_id:
         return None
-    last = r.latest_allocation_date
+    starts = [b.start_date for b in booked if b.start_date]
+    ends = [b.end_date for b in booked if b.end_date]
+    last = r.latest_allocation_date or max(ends, default=None)
+    rate = r.resource_bill_rate
     return Assignment(
         ref=Ref(instance, r.id),
         source_version=micros(r.updated_at),
@@ -110,9 +121,10 @@ def assignment(instance: str, r: wire.WorkspaceResource) -> Assignment | None:
         project=Ref(instance, r.workspace_id),
         resource=Ref(instance, r.user_id),
         role=Ref(instance, r.role_id) if r.role_id else None,
-        start=r.earliest_allocation_date,
+        start=r.earliest_allocation_date or min(starts, default=None),
         end=last + timedelta(days=1) if last else None,
         planned_minutes=r.total_allocated_minutes,
+        bill_rate_override=Money(rate, currency).amount if rate and currency else None,
         status="ACTIVE",
     )
 
@@ -249,6 +261,7 @@ def workspace_body(draft: ProjectDraft) -> dict[str, Any]:
     """A new workspace that carries our code from its first moment."""
     body: dict[str, Any] = {
         "title": draft.name,
+        "creator_role": "maven",
         "currency": draft.currency,
         "start_date": draft.start.isoformat(),
         "external_reference": reference_body("project", draft.code),

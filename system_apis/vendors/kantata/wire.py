@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from system_apis.drift import field_names, words
+
 
 class ResultKey(Struct, frozen=True):
     key: str
@@ -83,6 +85,8 @@ class Story(Struct, frozen=True):
 
 
 class WorkspaceResource(Struct, frozen=True):
+    """resource_bill_rate: in minor units of the workspace's currency [unverified]."""
+
     id: str
     updated_at: datetime
     workspace_id: str | None = None
@@ -91,6 +95,14 @@ class WorkspaceResource(Struct, frozen=True):
     total_allocated_minutes: int | None = None
     earliest_allocation_date: date | None = None
     latest_allocation_date: date | None = None
+    resource_bill_rate: int | None = None
+
+
+class WorkspaceAllocation(Struct, frozen=True):
+    id: str
+    workspace_resource_id: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
 
 
 class User(Struct, frozen=True):
@@ -171,3 +183,52 @@ class SubscribedEvent(Struct, frozen=True):
     subject_changed_at: datetime | None = None
     created_at: datetime | None = None
     previous_payload: dict[str, Any] | None = None
+
+
+# By collection: what we read, and what the vendor's lists name beside it. More is drift.
+KNOWN = {
+    "workspaces": field_names(Workspace)
+    | words(
+        "creator_id primary_counterpart_id primary_maven_id approver_id participant_ids"
+        " primary_workspace_group_id price_in_cents currency_base_unit percentage_complete"
+        " target_margin budget_used_in_cents total_expenses_in_cents budgeted price budget_used"
+        " change_orders_enabled require_time_approvals require_expense_approvals over_budget"
+        " tasks_default_non_billable stories_are_fixed_fee_by_default account_id time_trackable"
+        " has_active_timesheet_submissions description access_level currency_symbol"
+        " budget_remaining consultant_role_name client_role_name default_rate stage"
+        " effective_due_date status_key created_at"
+    ),
+    "stories": field_names(Story)
+    | words(
+        "parent_id root_id creator_id assignee_ids external_reference_ids sub_story_ids"
+        " ancestor_ids position sub_story_count percentage_complete budget_estimate_in_cents"
+        " budget_used_in_cents time_estimate_in_minutes logged_billable_time_in_minutes"
+        " logged_nonbillable_time_in_minutes fixed_fee time_trackable weight description"
+        " story_type priority due_date start_date created_at"
+    ),
+    "workspace_resources": field_names(WorkspaceResource)
+    | words(
+        "participation_id external_reference_ids allocations_count assignments_count"
+        " resource_cost_rate deletable is_foreign_user label role_name full_name workspace_title"
+        " display_label created_at"
+    ),
+    "users": field_names(User)
+    | words(
+        "account_id role_id account_membership_id external_reference_ids photo_path headline"
+        " account_permission"
+    ),
+    "roles": field_names(Role),
+    "workspace_groups": field_names(WorkspaceGroup)
+    | words(
+        "workspace_ids contact_name email phone_number address website notes created_at updated_at"
+    ),
+    "rate_cards": field_names(RateCard)
+    | words("rate_card_set_id effective_rate_card_version_id uses title"),
+    "rate_card_versions": field_names(RateCardVersion),
+    "rate_card_roles": field_names(RateCardRole),
+    "time_entries": field_names(TimeEntry)
+    | words(
+        "invoice_id external_reference_ids rate_in_cents cost_rate_in_cents currency_base_unit"
+        " user_can_edit is_invoiced currency currency_symbol location taxable"
+    ),
+}

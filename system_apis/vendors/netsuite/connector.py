@@ -84,7 +84,7 @@ class NetSuite:
             deadline_s=settings.deadline_s,
             limits=Limits(concurrency=settings.concurrency, bulk_share=0.3),
         )
-        self._drift = Drift(instance, {})
+        self._drift = Drift(instance, wire.KNOWN)
         self._reader = feeds.Reader(self._door, instance, self._drift)
 
     async def aclose(self) -> None:

@@ -136,6 +136,7 @@ class Reader:
         if reply.status == 404:
             return None
         refuse(self._instance, reply)
+        self._drift.look(kind, reply.json(dict))
         return reply.json(shape)
 
     async def named(self, kind: str) -> list[wire.Named]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from system_apis.drift import field_names, words
+
 
 class Ref(Struct, frozen=True):
     id: str
@@ -140,3 +142,28 @@ class Error(Struct, frozen=True):
     title: str = ""
     status: int = 0
     details: list[ErrorDetail] = field(default_factory=list, name="o:errorDetails")
+
+
+_ALL = words("externalId id links lastModifiedDate subsidiary currency refName")
+# By record: what the vendor's record browser lists, and our own custom fields. More is drift.
+KNOWN = {
+    "invoice": _ALL
+    | field_names(Invoice)
+    | words(
+        "approvalStatus amountPaid amountRemaining asOfDate billAddress class createdDate"
+        " createdFrom department dueDate email endDate startDate exchangeRate job location memo"
+        " message number originator otherRefNum postingPeriod terms void"
+    ),
+    "customer": _ALL
+    | frozenset(name for name in field_names(Customer) if name.startswith("custentity"))
+    | words(
+        "entityId companyName isPerson isInactive email phone terms taxItem vatRegNumber"
+        " defaultAddress addressBook comments dateCreated"
+    ),
+    "job": _ALL
+    | words(
+        "entityId companyName parent isInactive entityStatus startDate projectedEndDate"
+        " calculatedEndDate comments dateCreated"
+    ),
+    "salesTaxItem": _ALL | words("itemId rate isInactive description"),
+}

@@ -27,7 +27,7 @@ _USAGE = re.compile(r"(?<![-\w])api-usage=(\d+)/(\d+)")
 
 
 class Position(Struct, frozen=True):
-    """After the record with this stamp and id, in that order."""
+    """After the record with this stamp and id, in that order; without an id, from the stamp on."""
 
     stamp: datetime | None = None
     id: str = ""
@@ -98,10 +98,12 @@ class Reader:
         where = ""
         if at.stamp:
             moment = mapping.instant(at.stamp)
-            where = (
-                f" WHERE SystemModstamp > {moment}"
-                f" OR (SystemModstamp = {moment} AND Id > {mapping.literal(at.id)})"
-            )
+            where = f" WHERE SystemModstamp >= {moment}"
+            if at.id:
+                where = (
+                    f" WHERE SystemModstamp > {moment}"
+                    f" OR (SystemModstamp = {moment} AND Id > {mapping.literal(at.id)})"
+                )
         text = f"SELECT {columns} FROM {thing}{where} ORDER BY SystemModstamp, Id LIMIT {limit}"
         rows = await self.query(text, shape)
         return rows, Position(rows[-1].SystemModstamp, rows[-1].Id) if rows else at
