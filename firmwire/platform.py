@@ -70,6 +70,11 @@ class Platform(Struct, frozen=True, kw_only=True):
         return f"http://127.0.0.1:{self.ports.control}"
 
     @property
+    def page_url(self) -> str:
+        """The operations page; a browser gives an API key as password."""
+        return f"{self.gateway_url}/experience/v1/pages/operations"
+
+    @property
     def sandbox_url(self) -> str:
         """Where the vendors' simulators are."""
         return f"http://127.0.0.1:{self.ports.sandbox}"

@@ -5,22 +5,23 @@ from typing import Any
 
 from sandbox.firm.model import Firm
 from sandbox.firm.vendors import Ids, Rows
+from system_apis.vendors.salesforce.simulator import record_id
 
 CLIENT_ID = "firmwire-salesforce"
 STATUSES = {"DRAFT": "Draft", "SIGNED": "In Approval Process", "ACTIVE": "Activated"}
 STAGES = {"WON": "Closed Won", "LOST": "Closed Lost", "OPEN": "Proposal/Price Quote"}
 
 
-def _ids(prefix: str) -> Ids:
-    return Ids(lambda n: f"{prefix}{n:015d}")
+def _ids(kind: str) -> Ids:
+    return Ids(lambda n: record_id(kind, n))
 
 
 def rows(firm: Firm, secret: str) -> Rows:
     """secret: of the connected app that Firmwire uses."""
     out = Rows()
     out.add("client", CLIENT_ID, {"client_secret": secret, "user_id": "005000000000001AAA"})
-    accounts, contracts = _ids("001"), _ids("800")
-    lines, deals = _ids("a00"), _ids("006")
+    accounts, contracts = _ids("Account"), _ids("Contract")
+    lines, deals = _ids("Contract_Line__c"), _ids("Opportunity")
     for client in firm.clients:
         out.add(
             "Account",
