@@ -38,6 +38,8 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.terminal = Terminal(highlight=False)
+        if not self.terminal.is_terminal:
+            self.terminal = Terminal(highlight=False, width=160)  # a log file has no edge
         self.quiet = quiet
 
     def child_said(self, name: str, line: str) -> None:

@@ -23,7 +23,9 @@ from chassis.service import Lifespan, Service, service
 from contracts.ports.process.billing import Billing
 from contracts.ports.process.events import Events
 from contracts.ports.process.exceptions import Exceptions
+from contracts.ports.process.journeys import Journeys
 from contracts.ports.process.master_data import MasterData
+from contracts.ports.process.reconciliation import Reconciliation
 from contracts.ports.process.time_entries import TimeEntries
 from process_apis import durable, events, journey, tables
 from process_apis.billing import around, drafts, gates, recovery
@@ -97,6 +99,8 @@ def create(
         (MasterData, MasterDataPort(database, made.replica, made.poller, made.mended)),
         (Events, feed),
         (Billing, Desk()),
+        (Journeys, Runs()),
+        (Reconciliation, Reconciler()),
     ]
     handlers = [
         handler

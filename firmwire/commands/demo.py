@@ -37,6 +37,7 @@ def demo(home: Path, size: str, seed: int, real_erp: bool, leave: bool, verbose:
 
 
 async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> int:
+    from contracts.problem import Problem
     from firmwire.chapters import Chapters
     from firmwire.console import Console
     from firmwire.platform import Platform, Ports
@@ -62,7 +63,7 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
             console.note(f"staying up; the page is {platform.page_url}. Ctrl-C ends it.")
             await _interrupted()
         return 0 if held else 1
-    except (StoryFailed, NotReady, PortTaken) as failed:
+    except (StoryFailed, NotReady, PortTaken, Problem) as failed:
         console.trouble(str(failed))
         return 1
     finally:

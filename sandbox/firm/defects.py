@@ -200,13 +200,16 @@ def void(_: object) -> None:
     """A maker's result nobody needs."""
 
 
+def _contract_missing(draw: Draw, count: int) -> None:
+    """No contract names the project either: it was never written."""
+    project = _staffed(draw, count, "CONTRACT_MISSING", project={"contract": None})
+    code = f"C-{project.code[2:]}"
+    draw.firm.contracts = [c for c in draw.firm.contracts if c.code != code]
+
+
 def _expired(draw: Draw, count: int) -> None:
     ended = {"end": draw.firm.month - timedelta(days=5)}
     _staffed(draw, count, "CONTRACT_EXPIRED", contract=ended)
-
-
-def _not_started(draw: Draw, count: int) -> None:
-    _staffed(draw, count, "PROJECT_NOT_STARTED", project={"status": "PLANNED"})
 
 
 def _line_missing(draw: Draw, count: int) -> None:
@@ -364,13 +367,13 @@ _MAKERS: dict[str, Callable[[Draw, int], None]] = {
     "PROJECT_CLOSED": lambda d, n: void(
         _staffed(d, n, "PROJECT_CLOSED", project={"status": "CLOSED"})
     ),
-    "PROJECT_NOT_STARTED": _not_started,
+    "PROJECT_NOT_STARTED": lambda d, n: void(
+        _staffed(d, n, "PROJECT_NOT_STARTED", project={"status": "PLANNED"})
+    ),
     "PROJECT_ON_HOLD": lambda d, n: void(
         _staffed(d, n, "PROJECT_ON_HOLD", project={"status": "ON_HOLD"})
     ),
-    "CONTRACT_MISSING": lambda d, n: void(
-        _staffed(d, n, "CONTRACT_MISSING", project={"contract": None})
-    ),
+    "CONTRACT_MISSING": _contract_missing,
     "CONTRACT_EXPIRED": _expired,
     "CONTRACT_NOT_ACTIVE": _contract("CONTRACT_NOT_ACTIVE", status="DRAFT"),
     "CONTRACT_LINE_MISSING": _line_missing,
