@@ -40,8 +40,6 @@ class Send(Struct, frozen=True):
 class Look(Struct, frozen=True):
     """An earlier attempt may have worked: look before sending."""
 
-    document: InvoiceDocument
-
 
 class Rest(Struct, frozen=True):
     """Nothing to send. status: where the invoice stands."""
@@ -75,7 +73,7 @@ def begin(
         reject(connection, id, None, missing, at, telling)
         return Rest("POST_REJECTED")
     if (careful or _doubtful(connection, id)) and not _looked(connection, id, at, fresh_s):
-        return Look(ready)
+        return Look()
     number = _next(connection, id)
     connection.execute(
         posting_attempt.insert().values(

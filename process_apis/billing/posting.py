@@ -92,7 +92,10 @@ async def attempt(target: Target) -> str:
     with travel.using(travel.begin(correlation_id=target.reference)):
         while True:
             async with gate.lane():
-                status = await _once(target, gate, traits)
+                move = await _begin(target, traits)
+                answer = await _called(target, move)
+            # Booking needs no place at the ERP: the next call goes out meanwhile.
+            status = await _booked(target, gate, move, answer)
             if status:
                 metrics.count("posting_moves_total", instance=target.instance, outcome=status)
                 return status
@@ -125,8 +128,7 @@ async def look(target: Target) -> str:
     settle_s = (await traits_of(target.instance)).settle_s
     with travel.using(travel.begin(correlation_id=target.reference)):
         while True:
-            async with gate.lane():
-                seen = await _look(target, gate, None)
+            seen = await _look(target, gate, None)
             if seen:
                 break
 
@@ -192,29 +194,42 @@ async def queue_run(run: str) -> None:
         await DBOS.start_workflow_async(release_run, run)
 
 
-async def _once(target: Target, gate: Gate, traits: PostingTraits) -> str:
-    """One move; the status when there is nothing more to do here, else empty."""
-    move = await _write(
+async def _begin(target: Target, traits: PostingTraits) -> Send | Look | Rest:
+    return await _write(
         lambda c, told: attempts.begin(
             c, target.invoice, clock.now(), told, deadline_s=DEADLINE_S,
             fresh_s=max(traits.settle_s, FRESH_S), careful=traits.idempotency == "D",
         )
     )  # fmt: skip
+
+
+async def _called(target: Target, move: Send | Look | Rest) -> ErpInvoice | Problem | None:
+    """What the ERP said to this move; a Problem is an answer too."""
+    erp = port(Erp, target.instance)
+    try:
+        if isinstance(move, Send):
+            return await erp.post_invoice(move.document)
+        if isinstance(move, Look):
+            return await erp.invoice_by_reference(target.reference)
+    except Problem as problem:
+        return problem
+    return None
+
+
+async def _booked(
+    target: Target, gate: Gate, move: Send | Look | Rest, answer: ErpInvoice | Problem | None
+) -> str:
+    """Commit what the answer means; the status when there is nothing more to do, else empty."""
     if isinstance(move, Rest):
         return move.status
     if isinstance(move, Look):
-        seen = await _look(target, gate, None)
+        seen = await _seen(target, gate, answer, None)
         return "" if seen == "ABSENT" else seen
-    return await _send(target, gate, move)
-
-
-async def _send(target: Target, gate: Gate, move: Send) -> str:
-    try:
-        found = await port(Erp, target.instance).post_invoice(move.document)
-    except Problem as problem:
-        return await _troubled(target, gate, move, problem)
-    if not found.number or found.status == "DRAFT":
-        return await _doubt(target, move, f"answered as {found.status} without a number")
+    if isinstance(answer, Problem):
+        return await _troubled(target, gate, move, answer)
+    if answer is None or not answer.number or answer.status == "DRAFT":
+        return await _doubt(target, move, "answered without a number")
+    found = answer
     await gate.went_well()
     await _write(
         lambda c, told: attempts.post(c, target.invoice, move.attempt_no, found, clock.now(), told)
@@ -271,16 +286,21 @@ async def _doubt(target: Target, move: Send, because: str) -> str:
 
 async def _look(target: Target, gate: Gate, attempt_no: int | None) -> str:
     """What a strong read says, booked; empty when the ERP could not be asked."""
-    found: ErpInvoice | None
-    try:
-        found = await port(Erp, target.instance).invoice_by_reference(target.reference)
-    except Problem as problem:
-        _log.warning("lookup.failed", reference=target.reference, because=str(problem))
-        await gate.close(pause_code(problem), problem.retry_after_s)
+    async with gate.lane():
+        answer = await _called(target, Look())
+    return await _seen(target, gate, answer, attempt_no)
+
+
+async def _seen(
+    target: Target, gate: Gate, answer: ErpInvoice | Problem | None, attempt_no: int | None
+) -> str:
+    if isinstance(answer, Problem):
+        _log.warning("lookup.failed", reference=target.reference, because=str(answer))
+        await gate.close(pause_code(answer), answer.retry_after_s)
         return ""
     await gate.went_well()
     return await _write(
-        lambda c, told: attempts.looked(c, target.invoice, found, attempt_no, clock.now(), told)
+        lambda c, told: attempts.looked(c, target.invoice, answer, attempt_no, clock.now(), told)
     )
 
 

@@ -44,8 +44,10 @@ async def recover() -> int:
     lost = [row for row in rows if row.external_ref not in alive]
     for row in lost:
         _log.warning("posting.taken_up", reference=row.external_ref, status=row.status)
-        if row.status == "IN_DOUBT":
-            target = Target(row.id, row.external_ref, row.erp_instance, row.version)
+        target = Target(row.id, row.external_ref, row.erp_instance, row.version)
+        if row.status == "QUEUED" and not await _ended(target.run_id):
+            await enqueue(target)  # the same run whoever starts it: the release may be under way
+        elif row.status == "IN_DOUBT":
             with SetWorkflowID(f"settle_invoice:{row.external_ref}:{uuid7(clock.now())}"):
                 await DBOS.start_workflow_async(settle_invoice, target)
         else:
@@ -118,6 +120,12 @@ async def _alive(rows: Sequence[Row[tuple[object, ...]]]) -> set[str]:
         name=["post_invoice", "settle_invoice"], status=_ALIVE, load_input=False, load_output=False
     )
     return {each.workflow_id.split(":")[1] for each in found}
+
+
+async def _ended(run_id: str) -> bool:
+    """Was there a run of this id that will do nothing more."""
+    status = await DBOS.get_workflow_status_async(run_id)
+    return status is not None and status.status not in _ALIVE
 
 
 async def _previews() -> None:
