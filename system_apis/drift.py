@@ -7,8 +7,6 @@ Fails  never: drift is counted and reported in Health, not refused.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from chassis import metrics
 
 
@@ -36,16 +34,6 @@ class Drift:
                 metrics.count("unknown_fields_total", peer=self._peer, shape=shape)
 
 
-def field_names(shape: type[msgspec.Struct]) -> frozenset[str]:
-    """The names a struct has on the wire."""
-    return frozenset(field.encode_name for field in msgspec.structs.fields(shape))
-
-
 def names_of(record: Any) -> Iterable[str]:
     """The field names of one decoded JSON object."""
     return record.keys() if isinstance(record, dict) else ()
-
-
-def words(text: str) -> frozenset[str]:
-    """Field names written as one text."""
-    return frozenset(text.split())

@@ -25,7 +25,8 @@ from contracts.ports.system.scheduling import BookingDraft, ScheduledProjectDraf
 from contracts.ports.system.system import Health, Placed, Quota
 from contracts.problem import Fault, Problem
 from system_apis.connector import Connector
-from system_apis.drift import Drift, field_names
+from system_apis.drift import Drift
+from system_apis.fields import field_names
 from system_apis.sweep import Row, Sweeps
 from system_apis.vendors.float import auth, feeds, mapping, wire
 

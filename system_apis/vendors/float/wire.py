@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from system_apis.drift import words
+from system_apis.fields import words
 
 
 class Person(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from system_apis.drift import field_names, words
+from system_apis.fields import field_names, words
 
 
 class ResultKey(Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from system_apis.drift import field_names, words
+from system_apis.fields import field_names, words
 
 
 class Ref(Struct, frozen=True):

@@ -25,7 +25,8 @@ from contracts.ports.system.crm import ClientDraft, ContractDraft, Crm
 from contracts.ports.system.system import Health, Placed, Quota
 from contracts.problem import Fault, Problem, Vendor
 from system_apis.connector import Connector
-from system_apis.drift import Drift, field_names, names_of
+from system_apis.drift import Drift, names_of
+from system_apis.fields import field_names
 from system_apis.vendors.salesforce import feeds, mapping, wire
 
 T = TypeVar("T", bound=wire.Row)

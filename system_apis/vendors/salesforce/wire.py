@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.problem import Fault, Problem, Vendor
-from system_apis.drift import words
+from system_apis.fields import words
 
 T = TypeVar("T")
 

@@ -21,7 +21,8 @@ from contracts.ports.system.hcm import Hcm
 from contracts.ports.system.system import Health, Quota
 from contracts.problem import Fault, Problem
 from system_apis.connector import Connector
-from system_apis.drift import Drift, field_names
+from system_apis.drift import Drift
+from system_apis.fields import field_names
 from system_apis.sweep import Sweeps
 from system_apis.vendors.workday import auth, feeds, wire
 
