@@ -10,7 +10,7 @@ from system_apis.vendors.netsuite import mapping, wire
 )
 def test_a_period_is_open_unless_closed_or_locked(flags, state):
     row = wire.Period(
-        "1", "2026-01-05 08:00:00", periodname="Jan", start="2026-01-01", finish="2026-01-31", **flags
+        "1", "2026-01-05 08:00:00", start="2026-01-01", finish="2026-01-31", **flags
     )
     assert mapping.period("ns", row).state == state
 
