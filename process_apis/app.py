@@ -35,9 +35,11 @@ from process_apis.feed import EventsPort, stream_handler
 from process_apis.intake import timer
 from process_apis.intake.port import TimeEntriesPort
 from process_apis.intake.worker import Worker
+from process_apis.reconciliation import Reconciler
 from process_apis.replica.poll import Poller, forever
 from process_apis.replica.port import MasterDataPort
 from process_apis.replica.replica import Mended, Replica, Taken
+from process_apis.runs import Runs
 from process_apis.settings import ProcessSettings
 from process_apis.systems import Systems
 
