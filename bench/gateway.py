@@ -157,7 +157,7 @@ def _others(peers: Path | None, folder: Path) -> list[Peer]:
         ("nginx + Lua", "nginx-lua", 8200, ["nginx", "-p", "{here}", "-c", "nginx.conf",
                                             "-g", "daemon off;"]),
         ("haproxy", "haproxy", 8210, ["haproxy", "-f", "haproxy.cfg", "-db"]),
-        ("Envoy", "envoy", 8240, ["envoy", "-c", "envoy.yaml", "--concurrency", "1", "-l", "error"]),
+        ("Envoy", "envoy", 8240, ["envoy", "-c", "envoy.yaml", "--concurrency", "1", "-l", "off"]),
     )  # fmt: skip
     found = []
     for name, where, port, command in known:

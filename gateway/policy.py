@@ -83,7 +83,8 @@ class Exchange:
     Set before the pipe runs: method, target (path and query), path, known (single headers the
     gateway itself reads), client (address), length_bytes (-1: chunked), started_s, route.
     started: the pipe was entered. body_limit_bytes: streaming stops there. up, down: headers to
-    add on the way to the upstream, and on the way back. refused: a policy turned it away. status, sent_bytes: known in `on_end`.
+    add on the way to the upstream, and on the way back. refused: a policy turned it away.
+    status, sent_bytes: known in `on_end`.
     The rest belongs to the data plane: forward (header bytes to pass on), head, held (body that
     waits), old (HTTP/1.0), over (ended), expects (100-continue), malformed (why).
     """

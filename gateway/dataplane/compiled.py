@@ -57,6 +57,11 @@ class Compiled:
         self.unrouted = pipe_of(policies, around.tools(None, self.callers, peppers))
         self.table = Table(uses)
 
+    def serves(self, host: bytes) -> bool:
+        """True when the host, with or without its port, is one we answer to."""
+        host = host.lower()
+        return host in self.hosts or host.rpartition(b":")[0] in self.hosts
+
 
 class Around:
     """What lives longer than a snapshot, for one worker."""

@@ -13,11 +13,11 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 import httptools
-import msgspec
 
-from contracts.problem import Fault, Problem, document
-from gateway.dataplane.heads import CONTINUE, malformed, status_line
-from gateway.policy import UNLIMITED, Exchange, Pair
+from contracts.problem import Fault, Problem
+from gateway.dataplane import forwarding, replies
+from gateway.dataplane.heads import CONTINUE, malformed
+from gateway.policy import Exchange, Pair
 
 if TYPE_CHECKING:
     from gateway.dataplane.compiled import Use
@@ -27,7 +27,6 @@ HELD_BYTES = 65_536
 HEAD_FED_BYTES = 65_536
 _HELD, _UPSTREAM, _QUEUE = 1, 2, 4
 _CLOSED_BY_CALLER = 499
-_ENCODE = msgspec.json.Encoder().encode
 
 
 class Downstream(asyncio.Protocol):
@@ -95,7 +94,7 @@ class Downstream(asyncio.Protocol):
         elif (x := self._reading) is not None and x.chunked:
             x.wire_bytes += len(data)
             # Chunk heads, extensions and trailers are bytes too, and cost somebody memory.
-            if x.wire_bytes > 8 * min(x.body_limit_bytes, UNLIMITED) + HEAD_FED_BYTES:
+            if x.wire_bytes > 8 * x.body_limit_bytes + HEAD_FED_BYTES:
                 self._too_large(x)
         if len(self._queue) > 1:
             self._pause(_QUEUE)
@@ -193,7 +192,7 @@ class Downstream(asyncio.Protocol):
             return
         methods = compiled.table.find(x.path)
         use = methods.get(x.method) if methods is not None else None
-        if use is None or (compiled.hosts and not self._host_served(x)):
+        if use is None or (compiled.hosts and not compiled.serves(x.known.get(b"host", b""))):
             x.pipe.walk(x)
             if methods is None or use is not None:
                 self.fail(x, Problem(Fault.NOT_FOUND, "Nothing is served at this address."))
@@ -205,61 +204,32 @@ class Downstream(asyncio.Protocol):
         x.route = use.route
         x.pipe = use.pipe
         told = x.known.get(b"firmwire-deadline-ms")
-        x.deadline_s = x.started_s + (use.deadline_s if told is None else _budget_s(told, use))
+        limit_s = use.deadline_s if told is None else forwarding.budget_s(told, use)
+        x.deadline_s = x.started_s + limit_s
         self.worker.running.add(x)
         if use.pipe.asynchronous:
             self.worker.spawn(self._start_waiting(x, use))
             return
-        refusal = use.pipe.walk(x)
-        if refusal is None:
-            self._forward(x, use)
-        else:
-            x.refused = True
-            self.fail(x, refusal)
+        self._decided(x, use, use.pipe.walk(x))
 
     async def _start_waiting(self, x: Exchange, use: "Use") -> None:
         try:
             refusal = await use.pipe.walk_waiting(x)
-        except Exception as error:  # the supervisor of this exchange: one bad policy, one 500
+        except Exception as error:  # house: except one bad policy is one 500, not a dead worker
             self._crashed(error)
             return
-        if x.over:
-            return
-        if refusal is None:
-            self._forward(x, use)
-        else:
+        if not x.over:
+            self._decided(x, use, refusal)
+
+    def _decided(self, x: Exchange, use: "Use", refusal: Problem | None) -> None:
+        if refusal is not None:
             x.refused = True
             self.fail(x, refusal)
-
-    def _host_served(self, x: Exchange) -> bool:
-        host = x.known.get(b"host", b"").lower()
-        hosts = self.worker.compiled.hosts
-        return host in hosts or host.rpartition(b":")[0] in hosts
-
-    def _forward(self, x: Exchange, use: "Use") -> None:
+            return
         if x.received_bytes > x.body_limit_bytes:
             self._too_large(x)  # it came while the exchange waited for its turn
             return
-        rest = x.forward
-        rest.append(self._forwarded)
-        for name, value in x.up:
-            rest += (name, b": ", value, b"\r\n")
-        if x.caller is not None:
-            caller = x.caller
-            fresh = x.started_s < caller.proof_until_s
-            rest.append(caller.proof if fresh else self.worker.proof(caller))
-        if x.deadline_s == x.started_s + use.deadline_s:
-            rest.append(use.deadline_line)
-        else:
-            left_ms = int((x.deadline_s - x.started_s) * 1000)
-            rest.append(b"firmwire-deadline-ms: %d\r\n" % max(1, left_ms))
-        if x.chunked:
-            rest.append(b"transfer-encoding: chunked\r\n\r\n")
-        elif b"content-length" in x.known:
-            rest.append(b"content-length: %d\r\n\r\n" % x.length_bytes)
-        else:
-            rest.append(b"\r\n")
-        x.head = (x.method + b" " + x.target, b"".join(rest))
+        x.head = forwarding.head(x, use, self._forwarded, self.worker)
         if x.expects and not x.received_bytes:
             self.transport.write(CONTINUE)
         use.pool.take(x)
@@ -284,54 +254,19 @@ class Downstream(asyncio.Protocol):
     def reply_head(
         self, x: Exchange, status: int, out: list[bytes], length: bytes | None, *, bodiless: bool
     ) -> None:
-        """Finish the head of the upstream's reply: status line first, ours and framing last."""
-        x.status = status
-        for step in x.pipe.up[x.finished]:
-            step(x)
+        """The head of the upstream's reply has come: finish it in place."""
         if not x.request_done or self.worker.draining:
             x.close = True
-        out[0] = status_line(status)
-        for name, value in x.down:
-            out += (name, b": ", value, b"\r\n")
-        if length is not None and status != 204:
-            out += (b"content-length: ", length, b"\r\n")
-        elif not bodiless:
-            if x.old:
-                x.close = True
-            else:
-                x.chunked_reply = True
-                out.append(b"transfer-encoding: chunked\r\n")
-        out.append(_connection(x))
-        x.head_sent = True
+        replies.finish_head(x, status, out, length, bodiless=bodiless)
 
     def fail(self, x: Exchange, problem: Problem) -> None:
         """Answer with a problem document; nothing of the reply went out yet."""
-        x.problem = problem
         x.progress_s = self._monotonic()
-        shown = document(problem, x.request_id.decode())
-        x.status = shown.status
-        for step in x.pipe.up[x.finished]:
-            step(x)
         if not x.request_done:
             x.close = x.discard = True
         if self.worker.draining:
             x.close = True
-        body = _ENCODE(shown)
-        out = [
-            status_line(shown.status),
-            b"content-type: application/problem+json\r\ncache-control: no-store\r\n",
-            b"content-length: %d\r\n" % len(body),
-        ]
-        if shown.retry_after_s is not None:
-            out.append(b"retry-after: %d\r\n" % shown.retry_after_s)
-        for name, value in x.down:
-            out += (name, b": ", value, b"\r\n")
-        out.append(_connection(x))
-        if x.method != b"HEAD":
-            out.append(body)
-            x.sent_bytes = len(body)
-        x.head_sent = True
-        self.transport.write(b"".join(out))
+        self.transport.write(replies.refusal(x, problem))
         if problem.fault.status >= 500:
             self.worker.failed(x, problem)
         self.finish(x)
@@ -399,8 +334,8 @@ class Downstream(asyncio.Protocol):
             self._start(x)
 
     def _too_large(self, x: Exchange) -> None:
-        limit = f"At most {x.body_limit_bytes} bytes are taken here."
-        self._cut_off(x, Problem(Fault.TOO_LARGE, limit))
+        say = f"At most {x.body_limit_bytes} bytes are taken here."
+        self._cut_off(x, Problem(Fault.TOO_LARGE, say))
 
     def _crashed(self, error: BaseException) -> None:
         self.worker.crashed(error)
@@ -426,13 +361,11 @@ class Downstream(asyncio.Protocol):
 
     def check_running(self, x: Exchange, now_s: float) -> None:
         """Called ten times a second for a running exchange."""
-        stall_s = x.use.stall_s if x.use is not None else 60.0
         if not x.head_sent and now_s > x.deadline_s:
             say = "The service did not answer in time."
             self._cut_off(x, Problem(Fault.DEADLINE_EXCEEDED, say))
-        elif now_s - x.progress_s > stall_s:
-            say = "The rest of the request did not come."
-            self._cut_off(x, Problem(Fault.MALFORMED, say))
+        elif x.use is not None and now_s - x.progress_s > x.use.stall_s:
+            self._cut_off(x, Problem(Fault.MALFORMED, "The rest of the request did not come."))
 
     def check_idle(self, now_s: float) -> None:
         """Called once a second: a head that does not come, an idle line, a lingering one."""
@@ -440,12 +373,10 @@ class Downstream(asyncio.Protocol):
         if self._lingers_until_s:
             if now_s > self._lingers_until_s:
                 self.transport.abort()
-        elif self._queue:
-            return
-        elif self._reading is not None:
+        elif not self._queue and self._reading is not None:
             if now_s - self._reading.started_s > limits.head_s:
                 self._unreadable("The head of the request did not come in time.")
-        elif now_s - self.active_s > limits.idle_s:
+        elif not self._queue and now_s - self.active_s > limits.idle_s:
             self.transport.close()
 
     def drain(self) -> None:
@@ -455,10 +386,7 @@ class Downstream(asyncio.Protocol):
 
     def wait_for_upstream(self, full: bool) -> None:
         """The upstream takes no more of the body for now."""
-        if full:
-            self._pause(_UPSTREAM)
-        else:
-            self._unpause(_UPSTREAM)
+        (self._pause if full else self._unpause)(_UPSTREAM)
 
     def _pause(self, why: int) -> None:
         if not self._paused and not self.transport.is_closing():
@@ -470,16 +398,3 @@ class Downstream(asyncio.Protocol):
             self._paused &= ~why
             if not self._paused and not self.transport.is_closing():
                 self.transport.resume_reading()
-
-
-def _connection(x: Exchange) -> bytes:
-    if x.close:
-        return b"connection: close\r\n\r\n"
-    return b"connection: keep-alive\r\n\r\n" if x.old else b"\r\n"
-
-
-def _budget_s(told: bytes, use: "Use") -> float:
-    """The route's, or less when the caller says so."""
-    if told.isdigit() and len(told) <= 9:
-        return min(use.deadline_s, int(told) / 1000)
-    return use.deadline_s

@@ -32,7 +32,7 @@ class Seen(msgspec.Struct):
 
 
 class TestUpstream:
-    """Reads HTTP/1.1 by hand, so that it agrees with nobody by accident. `answer` may be replaced."""
+    """Reads HTTP/1.1 by hand, so that nobody agrees by accident. `answer` may be replaced."""
 
     __test__ = False
 

@@ -1,0 +1,67 @@
+"""This file exists to write the heads of replies: the upstream's, finished, and our own refusals.
+
+Owns   the last say on framing and on `connection`; the policies' way back up the pipe.
+Fails  never.
+Source RFC 9112 sections 6 and 9.6; RFC 9457 (problem documents).
+"""
+
+import msgspec
+
+from contracts.problem import Problem, document
+from gateway.dataplane.heads import status_line
+from gateway.policy import Exchange
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+def finish_head(
+    x: Exchange, status: int, out: list[bytes], length: bytes | None, *, bodiless: bool
+) -> None:
+    """Status line first (out[0] is kept for it), then what came, ours, and the framing."""
+    x.status = status
+    for step in x.pipe.up[x.finished]:
+        step(x)
+    out[0] = status_line(status)
+    for name, value in x.down:
+        out += (name, b": ", value, b"\r\n")
+    if length is not None and status != 204:
+        out += (b"content-length: ", length, b"\r\n")
+    elif not bodiless:
+        if x.old:
+            x.close = True
+        else:
+            x.chunked_reply = True
+            out.append(b"transfer-encoding: chunked\r\n")
+    out.append(_connection(x))
+    x.head_sent = True
+
+
+def refusal(x: Exchange, problem: Problem) -> bytes:
+    """The whole reply of a problem document."""
+    x.problem = problem
+    shown = document(problem, x.request_id.decode())
+    x.status = shown.status
+    for step in x.pipe.up[x.finished]:
+        step(x)
+    body = _ENCODE(shown)
+    out = [
+        status_line(shown.status),
+        b"content-type: application/problem+json\r\ncache-control: no-store\r\n",
+        b"content-length: %d\r\n" % len(body),
+    ]
+    if shown.retry_after_s is not None:
+        out.append(b"retry-after: %d\r\n" % shown.retry_after_s)
+    for name, value in x.down:
+        out += (name, b": ", value, b"\r\n")
+    out.append(_connection(x))
+    if x.method != b"HEAD":
+        out.append(body)
+        x.sent_bytes = len(body)
+    x.head_sent = True
+    return b"".join(out)
+
+
+def _connection(x: Exchange) -> bytes:
+    if x.close:
+        return b"connection: close\r\n\r\n"
+    return b"connection: keep-alive\r\n\r\n" if x.old else b"\r\n"
