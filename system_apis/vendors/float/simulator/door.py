@@ -1,164 +1,132 @@
 """Answers Float's addresses: one shape for every collection."""
 
-from collections.abc import MutableMapping
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from system_apis.simulator import Document, Kit, Receive, Reply, Send
 from system_apis.vendors.float.simulator.refusals import JSON, Refused
+from system_apis.vendors.float.simulator.shapes import SHAPES, Shape
+from system_apis.vendors.float.simulator.team import Team
 
 API = "/v3"
 PER_PAGE, PER_PAGE_MAX = 50, 200
-
-
-class Shape(Struct, frozen=True):
-    """key: the id's name. required: of a create. filters: query names a list understands."""
-
-    key: str
-    required: tuple[str, ...] = ()
-    filters: tuple[str, ...] = ()
-    writable: bool = True
-
-
-SHAPES = {
-    "people": Shape("people_id", ("name",), ("active", "email")),
-    "roles": Shape("id", ("name",)),
-    "clients": Shape("client_id", ("name",)),
-    "projects": Shape("project_id", ("name",), ("client_id", "active")),
-    "phases": Shape("phase_id", ("name", "project_id"), ("project_id",)),
-    "project-tasks": Shape("task_meta_id", ("task_name", "project_id"), ("project_id",)),
-    "tasks": Shape(
-        "task_id",
-        ("people_id", "project_id", "start_date", "end_date", "hours"),
-        ("people_id", "project_id", "status"),
-    ),
-    "logged-time": Shape(
-        "logged_time_id", ("people_id", "project_id", "date", "hours"), ("people_id", "project_id")
-    ),
-    "timeoffs": Shape("timeoff_id", ("people_ids", "start_date", "end_date"), ()),
-}
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Door:
     """The ASGI app."""
 
     def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+        self._kit, self._team = kit, Team(kit.store)
         self._minute = -1
         self._used = {"GET": 0, "WRITE": 0}
+        collection, one = f"{API}/{{collection}}", f"{API}/{{collection}}/{{id}}"
         self._router = Router(
             routes=[
-                Route(f"{API}/{{collection}}", self._collection, methods=["GET", "POST"]),
+                Route(collection, self._wire(GET=self._list, POST=self._create), methods=_METHODS),
                 Route(
-                    f"{API}/{{collection}}/{{id}}", self._one, methods=["GET", "PATCH", "DELETE"]
+                    one,
+                    self._wire(GET=self._show, PATCH=self._change, DELETE=self._remove),
+                    methods=_METHODS,
                 ),
+                Route("/{rest:path}", self._wire(), methods=_METHODS),
             ]
         )
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         await self._router(scope, receive, send)
 
-    async def _collection(self, request: Request) -> Response:
-        body = await request.body()
-        return self._answer(request, lambda: self._many(request, body))
+    def _wire(self, **handlers: Callable[[Request, bytes], Reply]) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            body = await request.body()
+            try:
+                self._admit(request)
+                if not handlers:
+                    raise Refused(404, "Page not found.")
+                if request.method not in handlers:
+                    words = f"Method Not Allowed. This URL can only handle: {', '.join(handlers)}."
+                    raise Refused(405, words)
+                reply = handlers[request.method](request, body)
+            except Refused as refused:
+                reply = refused.reply()
+            return Response(reply.body, reply.status, reply.headers)
 
-    async def _one(self, request: Request) -> Response:
-        body = await request.body()
-        return self._answer(request, lambda: self._single(request, body))
-
-    def _answer(self, request: Request, work: Any) -> Response:
-        try:
-            self._admit(request)
-            reply = work()
-        except Refused as refused:
-            reply = refused.reply()
-        return Response(reply.body, reply.status, reply.headers)
+        return answer
 
     def _admit(self, request: Request) -> None:
         account = self._kit.store.get("setting", "account") or {}
-        if request.headers.get("authorization") != f"Bearer {account.get('token')}":
+        given = request.headers.get("authorization", "")
+        if not account.get("token") or given != f"Bearer {account['token']}":
             raise Refused(401, "Your request was made with invalid credentials.")
         agent = request.headers.get("user-agent", "")
         if "(" not in agent or "@" not in agent:
             raise Refused(403, "A User-Agent with the application's name and contact is required.")
-        lane = "GET" if request.method == "GET" else "WRITE"
+        lane, name, default = "WRITE", "writes_per_min", 1000
+        if request.method == "GET":
+            lane, name, default = "GET", "gets_per_min", 2000
         minute = int(self._kit.clock().timestamp()) // 60
         if minute != self._minute:
             self._minute, self._used = minute, {"GET": 0, "WRITE": 0}
         self._used[lane] += 1
-        default = 2000 if lane == "GET" else 1000
-        most = account.get("gets_per_min" if lane == "GET" else "writes_per_min", default)
-        if self._used[lane] > most:
+        if self._used[lane] > account.get(name, default):
             raise Refused(429, "Rate limit exceeded.")
 
-    def _many(self, request: Request, body: bytes) -> Reply:
+    def _list(self, request: Request, body: bytes) -> Reply:
         name, shape = _shape(request)
-        if request.method == "POST":
-            return self._create(name, shape, body)
         query = request.query_params
-        where: dict[str, object] = {
-            field: _number(query[field]) for field in shape.filters if field in query
-        }
-        since = query.get("modified_since")
         page, size = _natural(query.get("page"), 1), _natural(query.get("per-page"), PER_PAGE)
         size = min(size, PER_PAGE_MAX)
-        docs = self._kit.store.list(name, updated_since=_utc(since), where=where, order="id")
-        pages = max(1, -(-len(docs) // size))
+        shown = [_shown(shape, doc, query) for doc in self._found(name, shape, query)]
+        shown = _sorted(shown, query.get("sort", ""))
         headers = JSON | {
-            "x-pagination-total-count": str(len(docs)),
-            "x-pagination-page-count": str(pages),
+            "x-pagination-total-count": str(len(shown)),
+            "x-pagination-page-count": str(max(1, -(-len(shown) // size))),
             "x-pagination-current-page": str(page),
             "x-pagination-per-page": str(size),
         }
-        shown = [_shown(doc) for doc in docs[(page - 1) * size : page * size]]
-        return Reply(200, msgspec.json.encode(shown), headers)
+        part = [_chosen(doc, query) for doc in shown[(page - 1) * size : page * size]]
+        return Reply(200, msgspec.json.encode(part), headers)
 
-    def _create(self, name: str, shape: Shape, body: bytes) -> Reply:
-        given = _object(body)
-        for field in shape.required:
-            if given.get(field) in (None, ""):
-                label = field.replace("_", " ").capitalize()
-                raise Refused(422, f"{label} cannot be blank.", field)
-        self._check(name, given)
-        number = self._kit.store.next_id(name)
-        id = f"{number:024x}" if name == "logged-time" else str(number)
-        given[shape.key] = id if name == "logged-time" else number
-        if name == "tasks":
-            given.setdefault("status", 2)
-            given.setdefault("notes", "")
-        made = self._kit.store.put(name, id, given)
-        return Reply(201, msgspec.json.encode(_shown(made)), JSON)
+    def _found(self, name: str, shape: Shape, query: Mapping[str, str]) -> list[Document]:
+        where: dict[str, object] = {
+            field.name: _number(query[field.name])
+            for field in shape.fields.values()
+            if field.filters and query.get(field.name)
+        }
+        if shape.days:
+            first, last = shape.days
+            if query.get("start_date"):
+                where[f"{last} >="] = query["start_date"]
+            if query.get("end_date"):
+                where[f"{first} <="] = query["end_date"]
+        since = _utc(query.get("modified_since")) if shape.since else None
+        return self._kit.store.list(name, updated_since=since, where=where, order="id")
 
-    def _check(self, name: str, given: dict[str, Any]) -> None:
-        if name != "tasks":
-            return
-        for field, kind in (("people_id", "people"), ("project_id", "projects")):
-            if field in given and self._kit.store.get(kind, str(given[field])) is None:
-                raise Refused(422, f"{field.replace('_', ' ').capitalize()} is invalid.", field)
-        start, end = given.get("start_date"), given.get("end_date")
-        if start and end and date.fromisoformat(start) > date.fromisoformat(end):
-            raise Refused(422, "End date must not be before start date.", "end_date")
+    def _create(self, request: Request, body: bytes) -> Reply:
+        name, shape = _shape(request)
+        return _json(201, _shown(shape, self._team.create(name, _object(body)), {}))
 
-    def _single(self, request: Request, body: bytes) -> Reply:
+    def _show(self, request: Request, body: bytes) -> Reply:
+        name, shape = _shape(request)
+        doc = _shown(shape, self._team.one(name, request.path_params["id"]), {})
+        return _json(200, _chosen(doc, request.query_params))
+
+    def _change(self, request: Request, body: bytes) -> Reply:
+        name, shape = _shape(request)
+        changed = self._team.change(name, request.path_params["id"], _object(body))
+        return _json(200, _shown(shape, changed, {}))
+
+    def _remove(self, request: Request, body: bytes) -> Reply:
         name, _ = _shape(request)
-        id = request.path_params["id"]
-        doc = self._kit.store.get(name, id)
-        if doc is None:
-            raise Refused(404, f"Object not found: {id}")
-        if request.method == "DELETE":
-            self._kit.store.delete(name, id)
-            return Reply(204)
-        if request.method == "PATCH":
-            changed = doc | _object(body)
-            self._check(name, changed)
-            doc = self._kit.store.put(name, id, changed)
-        return Reply(200, msgspec.json.encode(_shown(doc)), JSON)
+        self._team.one(name, request.path_params["id"])
+        self._kit.store.delete(name, request.path_params["id"])
+        return Reply(204)
 
 
 def _shape(request: Request) -> tuple[str, Shape]:
@@ -168,23 +136,48 @@ def _shape(request: Request) -> tuple[str, Shape]:
     return name, SHAPES[name]
 
 
-def _shown(doc: Document) -> dict[str, Any]:
-    """created and modified are `YYYY-MM-DD HH:MM:SS` in UTC [U]."""
-    out = {name: value for name, value in doc.items() if not name.startswith("_")}
+def _shown(shape: Shape, doc: Document, query: Mapping[str, str]) -> dict[str, Any]:
+    """Every field, null or defaulted. created and modified are whole seconds in UTC [U]."""
+    out: dict[str, Any] = {field.name: field.default for field in shape.fields.values()}
+    out |= {name: value for name, value in doc.items() if not name.startswith("_")}
+    if "people_ids" in out and out["people_ids"] is None:
+        out["people_ids"] = [out["people_id"]]
     for name, field in (("created", "_created_at"), ("modified", "_updated_at")):
         at = datetime.fromisoformat(doc[field]).astimezone(UTC)
         out[name] = at.strftime("%Y-%m-%d %H:%M:%S")
     return out
 
 
+def _chosen(shown: dict[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
+    """`fields=name,email`."""
+    names = [name.strip() for name in query.get("fields", "").split(",") if name.strip()]
+    return {name: shown[name] for name in names if name in shown} if names else shown
+
+
+def _sorted(shown: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    """`sort=-modified`; an unknown field sorts nothing, null comes first."""
+    name = by.removeprefix("-")
+    if not by or not shown or name not in shown[0]:
+        return shown
+    return sorted(
+        shown,
+        key=lambda doc: (doc[name] is not None, doc[name] if doc[name] is not None else 0),
+        reverse=by.startswith("-"),
+    )
+
+
 def _object(body: bytes) -> dict[str, Any]:
     try:
         given = msgspec.json.decode(body or b"{}")
     except msgspec.DecodeError as error:
-        raise Refused(400, "The request body is not valid JSON.") from error
+        raise Refused(400, "Invalid JSON data in request body: Syntax error.") from error
     if not isinstance(given, dict):
         raise Refused(400, "The request body is not an object.")
     return given
+
+
+def _json(status: int, body: Any) -> Reply:
+    return Reply(status, msgspec.json.encode(body), JSON)
 
 
 def _natural(text: str | None, default: int) -> int:
@@ -201,5 +194,6 @@ def _utc(text: str | None) -> str | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Refused(422, "Modified since is not a date.", "modified_since") from error
+        words = "The format of Modified since is invalid."
+        raise Refused(422, words, [("modified_since", words)]) from error
     return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC).isoformat(timespec="microseconds")
