@@ -35,8 +35,7 @@ async def test_401_is_the_same_for_every_wrong_key(gate):
     assert len(shown) == 1
     assert wrong[0].status == 401
     raw = await gate.raw(gate.request(key=None, Connection="close"))
-    assert b'www-authenticate: Bearer realm="firmwire"
-' in raw
+    assert b'www-authenticate: Bearer realm="firmwire"' in raw
 
 
 async def test_200_by_either_header_and_from_an_allowed_network(gate):
