@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "Show the main job: approved time becomes posted invoices, once.",
     "doctor": "Check that this machine and its settings are fit to run.",
     "keys": "Create, list, rotate and revoke API keys.",
+    "contracts": "Write the OpenAPI documents and what else is generated.",
 }
 
 
