@@ -95,6 +95,13 @@ async def test_who_may(door: Door) -> None:
         assert (await client.get(path, headers=door.headers())).status_code == 200
 
 
+async def test_every_port_of_the_tier_is_served(door: Door) -> None:
+    """Billing, journeys and reconciliation answer behind the same door."""
+    async with httpx.AsyncClient(base_url=door.url, headers=door.headers()) as client:
+        for path in ("/billing-runs", "/invoices", "/journeys", "/runs", "/reconciliations"):
+            assert (await client.get(f"/process/v1{path}")).status_code == 200, path
+
+
 async def test_a_body_beyond_the_limit_is_refused(door: Door) -> None:
     """10 MB is more than a batch may be; the tier says so and lives on."""
     headers = door.headers() | {"content-type": "application/json"}
