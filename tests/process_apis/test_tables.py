@@ -2,11 +2,11 @@
 
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
-import pytest
 from chassis.database import Database
 from process_apis.tables import ledger, metadata
 
