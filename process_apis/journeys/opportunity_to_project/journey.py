@@ -29,7 +29,7 @@ from contracts.ports.system.scheduling import BookingDraft, ScheduledProjectDraf
 from contracts.ports.system.system import Placed
 from contracts.problem import Fault, Problem
 from process_apis import events
-from process_apis.billing.around import around
+from process_apis.around import around
 from process_apis.events import fact
 from process_apis.journey import Journey, port, unless_stopped, worth_retrying
 from process_apis.journeys.opportunity_to_project import rules

@@ -1,12 +1,14 @@
 """Exactly once, whatever the ERP does (domain.md C.4, golden vector 22)."""
 
-import asyncio
-
 import pytest
-from erp_witness import Witness
-from office import until
+from erp_witness import Kept, Witness
+from office import request_of, until
 from sqlalchemy import func, select, update
 
+from contracts.entities.finance import ErpInvoice
+from contracts.ids import Ref
+from contracts.money import Money
+from contracts.ports.process.billing import Decision
 from process_apis.billing import posting, recovery
 from process_apis.tables import (
     cross_reference,
@@ -188,17 +190,24 @@ async def test_missing_map_is_an_item_and_the_mended_map_sends_it(opened):
         await until(office.statuses, ["POSTED"])
 
 
-async def test_reference_taken_by_another_content_is_a_conflict(opened):
-    """Create-only: an existing document is compared, never overwritten."""
-    witness = Witness()
-    async with opened(witness) as office:
-        witness.before_commit = asyncio.Event()
-        await office.released()
-        await asyncio.wait_for(witness.seen.wait(), 10)
-        row = await office.only()
-        witness.before_commit.set()
-        await until(office.statuses, ["POSTED"])
-        assert witness.of(row.external_ref)[0].content_hash == row.content_hash
+async def test_reference_taken_by_other_content_is_a_conflict(opened):
+    """Create-only: what stands under our reference is compared, never overwritten."""
+    async with opened(Witness(), allow_self_release=True) as office:
+        with office.acting("ann"):
+            run = await office.desk.start_run(request_of())
+            await until(lambda: office.state_of(run.id), "PREVIEW")
+            row = await office.only()
+            theirs = ErpInvoice(
+                ref=Ref("erp-test", "1"), reference=row.external_ref, number="INV00001",
+                status="POSTED", customer="cust-1", currency="GBP", net=Money(1, "GBP"),
+                tax=Money(0, "GBP"), total=Money(1, "GBP"), invoice_date=row.invoice_date,
+            )  # fmt: skip
+            office.witness.documents.append(Kept(theirs))
+            await office.desk.approve_run(run.id, Decision())
+            await office.desk.release_run(run.id, Decision())
+        await until(office.statuses, ["ERP_CONFLICT"])
+        assert office.witness.of(row.external_ref) == [theirs]
+        assert await live_codes(office) == ["ERP_CONFLICT"]
 
 
 async def test_never_more_calls_at_once_than_the_erp_has_lanes(opened):
