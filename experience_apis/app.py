@@ -62,10 +62,12 @@ def create(
             await call.close(events)
             await database.aclose()
 
-    handlers = [_handler(name, view, read_model) for name, view in views().items()]
+    found = views()
+    handlers = [_handler(name, view, read_model) for name, view in found.items()]
+    pages = operations_page.handlers(PREFIX, found["operations"], read_model, follower)
     return service(
         "experience",
-        handlers=[*handlers, *operations_page.handlers(PREFIX, read_model, follower)],
+        handlers=[*handlers, *pages],
         verifier=verifier,
         ready={"database": database.check},
         lifespan=[following],

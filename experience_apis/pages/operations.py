@@ -19,10 +19,9 @@ from contracts.ports.experience.operations import OperationsBoard
 from contracts.problem import Fault, Problem
 from experience_apis.follow import Follower
 from experience_apis.read_model import ReadModel
-from experience_apis.views import operations
+from experience_apis.view import View
 
 _HERE = Path(__file__).parent
-_SCOPE = {"scope": operations.VIEW.scope}
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -55,20 +54,21 @@ def fragment(board: OperationsBoard) -> str:
     return _templates.get_template("operations_board.html").render(board=board)
 
 
-def handlers(prefix: str, read_model: ReadModel, follower: Follower) -> list[Any]:
-    """The page, its stream, and the two files it needs."""
+def handlers(prefix: str, view: View, read_model: ReadModel, follower: Follower) -> list[Any]:
+    """The page over the operations view, its stream, and the two files it needs."""
+    scope = {"scope": view.scope}
 
-    @get(f"{prefix}/pages/operations", opt=_SCOPE, name="pages.operations")
+    @get(f"{prefix}/pages/operations", opt=scope, name="pages.operations")
     async def page() -> Response[str]:
-        board = await operations.show(read_model)
+        board = await view.show(read_model)
         body = _templates.get_template("operations.html").render(board=board, prefix=prefix)
         return Response(body, media_type="text/html; charset=utf-8", headers=_HEADERS)
 
-    @get(f"{prefix}/pages/operations/stream", opt=_SCOPE, name="pages.operations.stream")
+    @get(f"{prefix}/pages/operations/stream", opt=scope, name="pages.operations.stream")
     async def stream() -> ServerSentEvent:
-        return ServerSentEvent(_fragments(read_model, follower))
+        return ServerSentEvent(_fragments(view, read_model, follower))
 
-    @get(f"{prefix}/pages/static/{{name:str}}", opt=_SCOPE, name="pages.static")
+    @get(f"{prefix}/pages/static/{{name:str}}", opt=scope, name="pages.static")
     async def static(name: str) -> Response[bytes]:
         kinds = {"operations.css": "text/css", "operations.js": "text/javascript"}
         if name not in kinds:
@@ -80,13 +80,13 @@ def handlers(prefix: str, read_model: ReadModel, follower: Follower) -> list[Any
 
 
 async def _fragments(
-    read_model: ReadModel, follower: Follower
+    view: View, read_model: ReadModel, follower: Follower
 ) -> AsyncIterator[ServerSentEventMessage]:
     """A fragment at once, then one whenever totals change; a heartbeat when nothing does."""
     watcher = follower.watch()
     try:
         while True:
-            board = await operations.show(read_model)
+            board = await view.show(read_model)
             yield ServerSentEventMessage(
                 data=fragment(board), event="board", id=str(board.position)
             )

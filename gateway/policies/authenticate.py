@@ -34,7 +34,7 @@ class _Authenticate:
         self._unix = tools.unix
 
     def on_request(self, x: Exchange) -> Problem | None:
-        key = _key(x.known)
+        key = _key(x.known, x.method)
         if key is not None and well_formed(key):
             for hashed in self._hashers:
                 caller = self._callers.get(hashed(key))
@@ -54,7 +54,7 @@ class _Authenticate:
         return any((mapped or address) in network for network in caller.networks)
 
 
-def _key(known: dict[bytes, bytes]) -> bytes | None:
+def _key(known: dict[bytes, bytes], method: bytes) -> bytes | None:
     """The one key of a request; two are as bad as none."""
     given = known.get(b"authorization")
     plain = known.get(b"x-api-key")
@@ -64,7 +64,9 @@ def _key(known: dict[bytes, bytes]) -> bytes | None:
         return None
     if given[:7].lower() == b"bearer ":
         return given[7:]
-    return _password(given[6:]) if given[:6].lower() == b"basic " else None
+    # A browser sends Basic by itself, also from other sites: good for looking, never for doing.
+    looks = method in (b"GET", b"HEAD")
+    return _password(given[6:]) if looks and given[:6].lower() == b"basic " else None
 
 
 def _password(credentials: bytes) -> bytes | None:

@@ -1,7 +1,6 @@
 """Work that must not bill, each defect on a root cause of its own, with its expected code.
 
-Source  domain.md F.2 (rates per 10,000 entries; strongly clustered, so one root has many items).
-A defect's people, project, contract and account are right in every other way.
+Source  domain.md F.2 (rates per 10,000 entries; clustered). All else about a defect is right.
 """
 
 from collections.abc import Callable
@@ -262,8 +261,7 @@ def _intercompany(draw: Draw, count: int) -> None:
     """Singapore lends to Australia without a transfer price; the customer's leg still bills."""
     project = draw.engagement(draw.firm.clients[4], AU)
     team = _team(draw, "SG", 1)
-    for person in team:
-        draw.assign(person, project)
+    draw.assign(team[0], project)
     _book(draw, team, project.code, count, "INTERCOMPANY_RULE_MISSING")
 
 

@@ -1,6 +1,7 @@
 """Who gets in, and that those who do not learn nothing from it."""
 
 import re
+from base64 import b64encode
 
 from chassis import clock
 from gateway import keys
@@ -70,3 +71,11 @@ def _plain(answered):
     """Body and headers without what differs by request."""
     headers = {n: v for n, v in answered.headers.items() if n != "firmwire-request-id"}
     return re.sub(rb'"instance":"[^"]*"', b"", answered.body), tuple(sorted(headers.items()))
+
+
+async def test_basic_is_for_looking_only(gate):
+    """A browser's key comes as Basic password; a form on another site must not act with it."""
+    both = b64encode(f"any:{gate.key}".encode()).decode()
+    looked = await gate.ask(key=None, Authorization=f"Basic {both}")
+    acted = await gate.ask("POST", key=None, Authorization=f"Basic {both}")
+    assert (looked.status, acted.status) == (200, 401)
