@@ -9,11 +9,12 @@ Documents in the store (for a seeder). Kind = object name, id = 18-character id,
 `record_id(object, number)`; ids the API makes are of another block, so the two never meet. The
 document holds API field names to JSON values as in a reply; Id, CreatedDate, LastModifiedDate and
 SystemModstamp are the row's own (Row.updated_at). What has no value may be left out. Dates are
-"2026-01-31", datetimes any ISO text, money a JSON number in major units, references 18-character
-ids. Row.unique = Firm_Ext_Id__c, on every kind that has one (all but Contact, Product2,
+"2026-01-31", datetimes any ISO text, money decimal text or a JSON number, references to others
+18-character ids. Row.unique = Firm_Ext_Id__c, on every kind with one (all but Contact, Product2,
 PricebookEntry and OpportunityLineItem); without it look-ups still work, a duplicate is not seen.
 - setting, id "org": {org_id, instance_url, daily_limit: 100000, session_s: 7200}
-- client, id = consumer key: {client_secret, user_id: "005..."}
+- client, id = consumer key: {client_secret, user_id: "005..."}; for signed assertions also
+  {public_key: RSA JWK or PEM, username}
 - Account: {Name, Firm_Ext_Id__c, Firm_Client_Code__c, CurrencyIsoCode, ...}; Contact: {LastName,
   FirstName, AccountId, Email}
 - Opportunity: {Name, StageName, CloseDate, AccountId, Amount, Firm_...}; IsClosed, IsWon,

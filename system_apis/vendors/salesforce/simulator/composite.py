@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
-
 from system_apis.simulator import Reply, Store
+from system_apis.vendors.salesforce.simulator import numbers
 from system_apis.vendors.salesforce.simulator.objects import OBJECTS, Object
 from system_apis.vendors.salesforce.simulator.org import Many, Org
 from system_apis.vendors.salesforce.simulator.refusals import JSON, Refused
@@ -76,7 +75,7 @@ class Composite:
             words = "Record rolled back because not all records were valid and the request was using AllOrNone header"  # noqa: E501
             undone = Refused(400, "ALL_OR_NONE_OPERATION_ROLLED_BACK", words).in_collection()
             results = [undone if result["success"] else result for result in results]
-        return Reply(200, msgspec.json.encode(results), dict(JSON))
+        return Reply(200, numbers.encode(results), dict(JSON))
 
     def _alone(self, one: One, record: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -105,7 +104,7 @@ class Composite:
             halted = Refused(400, "PROCESSING_HALTED", words).reply()
             replies = [(name, r if r.status >= 300 else halted) for name, r in replies]
         body = {"compositeResponse": [_part(name, reply) for name, reply in replies]}
-        return Reply(200, msgspec.json.encode(body), dict(JSON))
+        return Reply(200, numbers.encode(body), dict(JSON))
 
     def _parts(self, parts: list[dict[str, Any]], user: str) -> Iterator[tuple[str, Reply]]:
         known: dict[str, Any] = {}
@@ -117,14 +116,14 @@ class Composite:
                 reply = self._inside(str(part.get("method", "GET")), url, body, user)
             except Refused as refused:
                 reply = refused.reply()
-            known[name] = msgspec.json.decode(reply.body) if reply.body else None
+            known[name] = numbers.decode(reply.body) if reply.body else None
             yield name, reply
 
 
 def _part(name: str, reply: Reply) -> dict[str, Any]:
     location = reply.headers.get("location")
     return {
-        "body": msgspec.json.decode(reply.body) if reply.body else None,
+        "body": numbers.decode(reply.body) if reply.body else None,
         "httpHeaders": {"Location": location} if location else {},
         "httpStatusCode": reply.status,
         "referenceId": name,

@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route, Router, compile_path
 
 from system_apis.simulator import Kit, Receive, Reply, Send
-from system_apis.vendors.salesforce.simulator import oauth
+from system_apis.vendors.salesforce.simulator import numbers, oauth
 from system_apis.vendors.salesforce.simulator.composite import Composite
 from system_apis.vendors.salesforce.simulator.describe import described, globally
 from system_apis.vendors.salesforce.simulator.objects import OBJECTS, Object
 from system_apis.vendors.salesforce.simulator.org import Many, Org
 from system_apis.vendors.salesforce.simulator.refusals import JSON, Refused, missing, spent, usage
+from system_apis.vendors.salesforce.simulator.replication import Replication
 from system_apis.vendors.salesforce.simulator.search import Search
 from system_apis.vendors.salesforce.simulator.values import shown
 
@@ -51,7 +52,7 @@ class Call(Struct, frozen=True):
     def fields(self) -> dict[str, Any]:
         """The body, which must be an object."""
         try:
-            found = msgspec.json.decode(self.body)
+            found = numbers.decode(self.body)
         except msgspec.DecodeError as error:
             raise Refused(400, "JSON_PARSER_ERROR", str(error)) from error
         if not isinstance(found, dict):
@@ -86,7 +87,7 @@ class Door:
 
     def _handlers(self) -> dict[str, dict[str, Handler]]:
         """By address below the version, and method."""
-        many = Composite(self._org, self._kit.store, self.inside)
+        many, copies = Composite(self._org, self._kit.store, self.inside), Replication(self._kit)
         row = "/sobjects/{object}/{id}"
         return {
             "": {"GET": self._resources},
@@ -111,6 +112,12 @@ class Door:
             "/sobjects/{object}/describe": {
                 "GET": lambda call: _json(200, described(call.object(), call.version))
             },
+            "/sobjects/{object}/deleted": {
+                "GET": lambda call: _json(200, copies.deleted(call.object(), call.query))
+            },
+            "/sobjects/{object}/updated": {
+                "GET": lambda call: _json(200, copies.updated(call.object(), call.query))
+            },
             row: {"GET": self._read, "PATCH": self._update, "DELETE": self._remove},
             "/sobjects/{object}/{field}/{value:path}": {
                 "GET": self._read_by, "PATCH": self._upsert, "DELETE": self._remove_by,
@@ -127,7 +134,7 @@ class Door:
         path, _, query = url.partition("?")
         for pattern, name in self._paths:
             if match := pattern.match(path.rstrip("/")):
-                content = msgspec.json.encode(body) if body is not None else b""
+                content = numbers.encode(body) if body is not None else b""
                 asked = dict(parse_qsl(query, keep_blank_values=True))
                 return self._answer(name, method, Call(match.groupdict(), asked, {}, content, user))
         return missing().reply()
@@ -278,4 +285,4 @@ class Door:
 
 
 def _json(status: int, body: Any, **headers: str) -> Reply:
-    return Reply(status, msgspec.json.encode(body), JSON | headers)
+    return Reply(status, numbers.encode(body), JSON | headers)

@@ -9,18 +9,16 @@ from datetime import date, timedelta
 from typing import Any
 
 from system_apis.simulator import Document, Kit, Taken
+from system_apis.vendors.salesforce.simulator import numbers
+from system_apis.vendors.salesforce.simulator.fitting import fitting
 from system_apis.vendors.salesforce.simulator.objects import OBJECTS, Field, Object
 from system_apis.vendors.salesforce.simulator.refusals import Refused, missing
 from system_apis.vendors.salesforce.simulator.values import (
     MADE,
     STATUS_CODES,
     full_id,
-    instant,
     record_id,
 )  # fmt: skip
-
-_NUMBERS = {"int", "double", "currency", "percent"}
-_TEXT = {"string", "textarea", "picklist", "phone", "url", "email"}
 
 
 class Org:
@@ -139,25 +137,10 @@ class Org:
             if not (field.createable if creating else field.updateable):
                 words = f"Unable to create/update fields: {field.name}. Please check the security settings of this field and verify that it is read/write for your profile or permission set."  # noqa: E501
                 raise Refused(400, "INVALID_FIELD_FOR_INSERT_UPDATE", words, field.name)
-            doc[field.name] = self._fitting(field, found)
+            doc[field.name] = fitting(field, found)
+            if field.type == "reference" and doc[field.name] is not None:
+                doc[field.name] = self._reference(field, found)
         return doc
-
-    def _fitting(self, field: Field, found: Any) -> Any:
-        if found is None or found == "":
-            if field.type == "boolean":
-                raise _unreadable(field, found)
-            return None
-        if field.type in _TEXT:
-            return _text(field, found)
-        if field.type == "boolean" and not isinstance(found, bool):
-            raise _unreadable(field, found)
-        if field.type in _NUMBERS:
-            return _number(field, found)
-        if field.type in ("date", "datetime"):
-            return _day_or_instant(field, found)
-        if field.type == "reference":
-            return self._reference(field, found)
-        return found
 
     def _reference(self, field: Field, found: Any) -> str:
         full = full_id(found)
@@ -241,11 +224,16 @@ class Many(Exception):
 
 
 def _total(doc: Document, changes: Document) -> None:
-    quantity, unit, total = doc.get("Quantity"), doc.get("UnitPrice"), doc.get("TotalPrice")
+    quantity, unit, total = (
+        None if doc.get(name) is None else numbers.exact(doc[name])
+        for name in ("Quantity", "UnitPrice", "TotalPrice")
+    )
+    if quantity is None:
+        return
     if unit is not None and (total is None or "TotalPrice" not in changes):
         doc["TotalPrice"] = quantity * unit
     elif total is not None and quantity:
-        doc["UnitPrice"] = total / quantity
+        doc["UnitPrice"] = numbers.price(total, quantity)
 
 
 def _end(doc: Document) -> None:
@@ -257,39 +245,6 @@ def _end(doc: Document) -> None:
     year, month = divmod(first.year * 12 + first.month - 1 + int(months), 12)
     day = min(first.day, calendar.monthrange(year, month + 1)[1])
     doc["EndDate"] = (date(year, month + 1, day) - timedelta(days=1)).isoformat()
-
-
-def _text(field: Field, found: Any) -> str:
-    text = found if isinstance(found, str) else str(found)
-    if field.length and len(text) > field.length:
-        words = f"{field.name}: data value too large: {text[:80]} (max length={field.length})"
-        raise Refused(400, "STRING_TOO_LONG", words, field.name)
-    return text
-
-
-def _number(field: Field, found: Any) -> Any:
-    """A number, or text that is one (as in a recording)."""
-    try:
-        number = float(found) if isinstance(found, str) else found
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise _unreadable(field, found)
-        return int(number) if field.type == "int" and number == int(number) else number
-    except ValueError as error:
-        raise _unreadable(field, found) from error
-
-
-def _day_or_instant(field: Field, found: Any) -> str:
-    try:
-        if field.type == "date":
-            return date.fromisoformat(found[:10]).isoformat()
-        return instant(found)
-    except (TypeError, ValueError) as error:
-        raise _unreadable(field, found) from error
-
-
-def _unreadable(field: Field, found: Any) -> Refused:
-    words = f"Cannot deserialize instance of {field.type} from value {found!r}"
-    return Refused(400, "JSON_PARSER_ERROR", words)
 
 
 def _duplicate(field: Field, wanted: Any, holder: str) -> Refused:

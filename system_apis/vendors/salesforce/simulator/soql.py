@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from system_apis.vendors.salesforce.simulator import numbers
 from system_apis.vendors.salesforce.simulator.refusals import Refused
 from system_apis.vendors.salesforce.simulator.values import instant
 
@@ -191,7 +192,7 @@ def _literal(reader: _Reader) -> Literal:
         case "datetime":
             return Literal(kind, _moment(reader, word))
         case "number":
-            return Literal(kind, float(word) if "." in word else int(word))
+            return Literal(kind, numbers.exact(word) if "." in word else int(word))
         case "name":
             if word.lower() == "null":
                 return Literal("null", None)

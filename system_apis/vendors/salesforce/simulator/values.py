@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from system_apis.simulator import Document
+from system_apis.vendors.salesforce.simulator import numbers
 from system_apis.vendors.salesforce.simulator.objects import OBJECTS, Field, Object
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -75,7 +76,7 @@ def value(one: Object, doc: Document, field: Field) -> Any:
             return instant(doc.get(name) or doc["_created_at"])
     found = doc.get(name)
     if one.name == "Opportunity" and name in _FOLLOWS_STAGE:
-        return _of_stage(doc, name)
+        found = _of_stage(doc, name)
     if name == "StatusCode":
         return STATUS_CODES.get(doc.get("Status", "Draft"), "Draft")
     if one.name == "Contact" and name == "Name":
@@ -84,6 +85,8 @@ def value(one: Object, doc: Document, field: Field) -> Any:
         return _address(doc, name.removesuffix("Address"))
     if field.type == "boolean":
         return bool(found)
+    if field.type in numbers.KINDS and found is not None:
+        return numbers.exact(found)
     if field.type == "datetime" and found:
         return instant(found)
     return found
