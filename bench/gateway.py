@@ -103,7 +103,11 @@ def main() -> None:
     arguments = _arguments()
     for needed in ("nginx", "wrk", "taskset"):
         if shutil.which(needed) is None:
-            sys.exit(f"{needed} is needed: apt-get install nginx libnginx-mod-http-lua wrk")
+            print(
+                f"{needed} is needed: apt-get install nginx libnginx-mod-http-lua wrk",
+                file=sys.stderr,
+            )
+            sys.exit(3)
     rounds, seconds = (1, 1) if arguments.small else (arguments.rounds, arguments.seconds)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
