@@ -229,7 +229,7 @@ async def tell(made: Made) -> None:
 Undo = Callable[[Ask, Plan], Awaitable[None]]
 
 
-@DBOS.workflow(name=NAME, max_recovery_attempts=1000)
+@DBOS.workflow(name="opportunity_to_project", max_recovery_attempts=1000)
 async def run(ask: Ask) -> Made:
     deal = await freeze(ask)
     if deal.linked_contract and deal.linked_job:
