@@ -51,6 +51,11 @@ class Postgres(Struct, frozen=True):
         text = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self._admin(text.format(sql.Identifier(database)))
 
+    def rename(self, database: str, name: str) -> None:
+        """Another name for a database nobody is connected to."""
+        text = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+        self._admin(text.format(sql.Identifier(database), sql.Identifier(name)))
+
     def has(self, database: str) -> bool:
         """Whether there is a database of this name."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
