@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.firm.model import Firm
 from sandbox.firm.vendors import Ids, Rows
-from system_apis.vendors.salesforce.simulator import record_id
+from system_apis.vendors.salesforce.simulator import record_id  # house: plug ids have a checksum
 
 CLIENT_ID = "firmwire-salesforce"
 STATUSES = {"DRAFT": "Draft", "SIGNED": "In Approval Process", "ACTIVE": "Activated"}

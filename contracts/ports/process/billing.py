@@ -93,7 +93,7 @@ class Billing(Protocol):
         deadline_s=30.0,
     )
     async def start_run(self, body: BillingRunRequest, idempotency_key: str = "") -> BillingRun:
-        """Begin a preview; claims nothing until approved."""
+        """Begin a preview; its drafts claim their rows until the run is cancelled."""
         ...
 
     @operation("GET", "/billing-runs", scope="process:billing:read")
