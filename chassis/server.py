@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 import uvloop
 
+from chassis import stopping
 from chassis.log import log
 from chassis.service import Service
 
@@ -78,6 +79,7 @@ async def _until_told(service: Service, listening: socket.socket) -> None:
     server = _server(service)
 
     def stop() -> None:
+        stopping.begin()
         server.should_exit = True
 
     loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from litestar import Litestar
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from chassis import clock, identity, log, server, settings
+from chassis import clock, identity, log, server, settings, stopping
 from chassis.database import Database, url_of
 from chassis.idempotency import SqlMemory
 from chassis.identity import Signer, Verifier
@@ -149,6 +149,7 @@ def _engine(made: Tier, home: Path) -> Lifespan:
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         await made.replica.load(made.database)
+        stopping.tell(events.wake)
         journey.bind(made.systems)
         around.bind(
             around.Around(

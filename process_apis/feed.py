@@ -13,7 +13,7 @@ from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 from sqlalchemy import Connection
 
-from chassis import clock
+from chassis import clock, stopping
 from chassis.database import Database
 from contracts.events import CloudEvent
 from contracts.ports.process.events import EventPage
@@ -44,14 +44,14 @@ class EventsPort:
                 lambda c, behind=after: events.after(c, behind, size, prefixes)  # type: ignore[misc]
             )
             left_s = until - clock.monotonic()
-            if found or left_s <= 0:
+            if found or left_s <= 0 or stopping.begun():
                 return EventPage(events=tuple(found), after=position)
             after = position  # what does not match is not looked at twice
             await events.growth(seen, min(LOOK_AGAIN_S, left_s))
 
     async def stream(self, after: int, types: str | None) -> AsyncIterator[ServerSentEventMessage]:
         """Events for ever; a comment when it has been quiet, so that dead readers are noticed."""
-        while True:
+        while not stopping.begun():
             page = await self.feed(after, 500, QUIET_S, types)
             after = page.after
             for event in page.events:

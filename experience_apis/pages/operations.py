@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from chassis import stopping
 from contracts.money import Money
 from contracts.ports.experience.operations import OperationsBoard
 from contracts.problem import Fault, Problem
@@ -84,8 +85,9 @@ async def _fragments(
 ) -> AsyncIterator[ServerSentEventMessage]:
     """A fragment at once, then one whenever totals change; a heartbeat when nothing does."""
     watcher = follower.watch()
+    untell = stopping.tell(watcher.set)
     try:
-        while True:
+        while not stopping.begun():
             board = await view.show(read_model)
             yield ServerSentEventMessage(
                 data=fragment(board), event="board", id=str(board.position)
@@ -95,6 +97,7 @@ async def _fragments(
                 yield ServerSentEventMessage(comment="still here")
             await asyncio.sleep(PUSH_AT_MOST_EVERY_S)  # a burst of events is one push
     finally:
+        untell()
         follower.unwatch(watcher)
 
 
