@@ -30,11 +30,12 @@ COLOURS = {
     "system": "blue",
 }
 _LEVELS = {"warning": "yellow", "error": "bold red", "critical": "bold red"}
+_LOUD = frozenset({"error", "critical"})
 _QUIET = frozenset({"request.answered", "settings.read"})
 
 
 class Console:
-    """quiet: children's words are kept to warnings and worse."""
+    """quiet: only what children call an error is shown."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.terminal = Terminal(highlight=False)
@@ -50,7 +51,7 @@ class Console:
         except (ValueError, AttributeError):
             level, words = "info", line
             event = {}
-        if event.get("event") in _QUIET or (self.quiet and level in ("info", "debug")):
+        if event.get("event") in _QUIET or (self.quiet and level not in _LOUD):
             return
         style = _LEVELS.get(level, "default")
         prefix = f"[{COLOURS.get(name, 'white')}]{name:>10}[/]"
