@@ -1,0 +1,1 @@
+"""Tryton as an ERP, a PSA and an HCM at once. Facts, limits and conventions: README.md."""
