@@ -228,7 +228,9 @@ class Tryton:
 
     async def _worker(self, *domain: Any) -> Resource | None:
         found = await self._read.rows(wire.Employee, *domain, limit=1, bulk=False, inactive=True)
-        made = mapping.resource(self._instance, found[0], await self._streams.company()) if found else None
+        if not found:
+            return None
+        made = mapping.resource(self._instance, found[0], await self._streams.company())
         return made if isinstance(made, Resource) else None
 
     # ---- erp -----------------------------------------------------------------------------------
@@ -280,7 +282,8 @@ class Tryton:
                 raise Problem(Fault.CONFLICT, f"{body.reference} is already there.")
             if (seen.net, seen.customer) != (body.net, body.customer):
                 await self._settled(found.id)
-                raise books.refused(self._instance, f"the draft says {seen.net}, we say {body.net}", "ERP_REJECTED")
+                said = f"the draft says {seen.net}, we say {body.net}"
+                raise books.refused(self._instance, said, "ERP_REJECTED")
             await self._posted(found.id)
             made = await self.invoice(str(found.id))
         if made is None or made.status == "DRAFT" or made.reference != body.reference:
@@ -334,7 +337,7 @@ class Tryton:
                 name = problem.vendor.message if problem.vendor else ""
                 if problem.vendor is None or problem.vendor.code != "UserWarning":
                     raise
-            await self._read.acknowledge(name.split("\n")[0], self._settings.user)
+            await self._read.acknowledge(name.split("\n")[0])
         raise books.refused(self._instance, "Tryton warns without end", "ERP_REJECTED")
 
     async def _settled(self, id: int) -> bool:
@@ -383,7 +386,7 @@ class Tryton:
             "project.work.status", ["progress", "=", 1], ["types", "in", ["project"]]
         )
         if not id.isdecimal() or done is None:
-            raise books.refused(self._instance, "there is no such project or no status that ends one", "")
+            raise books.refused(self._instance, "no such project, or no status ends one", "")
         # Tryton ends a project only when everything below it is ended, so the deepest go first.
         work = await self._read.one(wire.Work, id)
         below = await self._read.rows(wire.Work, ["path", "like", f"{work.path}%"]) if work else []

@@ -24,7 +24,8 @@ class Books:
         common = {"company": company, "currency": await self._currency(body.currency)}
         home = await read.first("party.address", ["party", "=", number(body.customer)])
         if home is None:
-            raise refused(self._instance, "there is no such customer with an address", "CUSTOMER_REF_MISSING")
+            said = "there is no such customer with an address"
+            raise refused(self._instance, said, "CUSTOMER_REF_MISSING")
         revenue, receivable = await self._account("revenue"), await self._account("receivable")
         lines = [
             mapping.invoice_line(line, await self._product(line.item), revenue, common)

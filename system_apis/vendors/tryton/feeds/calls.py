@@ -122,11 +122,9 @@ class Reader:
         )  # fmt: skip
         return int(found[0]) if found else None
 
-    async def acknowledge(self, warning: str, user: str) -> None:
+    async def acknowledge(self, warning: str) -> None:
         """Say yes to a warning, once: Tryton forgets it when it has asked again."""
-        uid = await self.first("res.user", ["login", "=", user])
-        answer_ = {"user": uid, "name": warning, "always": False}
-        await self.call("res.user.warning.create", [answer_])
+        await self.call("res.user.warning.skip", warning, False)
 
     async def works(self) -> dict[int, wire.Work]:
         """Every project and task."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from contracts.entities.master import MasterRecord
 from contracts.entities.party import LegalEntity
 from contracts.entities.record import Alias
+from contracts.problem import Fault, Problem
 from system_apis.sweep import Row
 from system_apis.vendors.tryton import mapping, wire
 from system_apis.vendors.tryton.feeds.calls import Reader
