@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chassis import identity
 from firmwire.supervisor import Child, child_environment, free_ports, serve_command
@@ -51,13 +51,17 @@ class Ports(Struct, frozen=True, kw_only=True):
 
 
 class Platform(Struct, frozen=True, kw_only=True):
-    """One installation. with_sandbox: the vendors' simulators are part of it, and are connected."""
+    """One installation. with_sandbox: the vendors' simulators are part of it, and are connected.
+
+    more: settings of its own, e.g. the instances when there is no sandbox.
+    """
 
     home: Path
     ports: Ports
     with_sandbox: bool = True
     size: str = "S"
     seed: int = 7
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def gateway_url(self) -> str:
@@ -105,7 +109,7 @@ class Platform(Struct, frozen=True, kw_only=True):
         if self.with_sandbox:
             told |= self._sandbox_wiring()
         own = {name: value for name, value in os.environ.items() if name.startswith("FIRMWIRE_")}
-        return child_environment(str(self.home), told | own)
+        return child_environment(str(self.home), told | self.more | own)
 
     def _sandbox_wiring(self) -> Mapping[str, str]:
         own, url = secrets_in(self.home), self.sandbox_url

@@ -47,9 +47,10 @@ class Difference(Struct, frozen=True):
 class Story:
     """Chapters over one office. Each may be watched through a callback (done, of how many)."""
 
-    def __init__(self, office: Office, truth: Truth) -> None:
+    def __init__(self, office: Office, truth: Truth, erp: str = "netsuite") -> None:
         self.office = office
         self.truth = truth
+        self.erp = erp
 
     async def sync(self) -> tuple[StreamState, ...]:
         """Read master data from all systems now."""
@@ -176,7 +177,7 @@ class Story:
         """Our ledger against the ERP, both ways."""
         start = self.truth.month
         request = ReconciliationRequest(
-            erp_instance="netsuite", start=start, end=start + timedelta(days=120)
+            erp_instance=self.erp, start=start, end=start + timedelta(days=120)
         )
         return await self.office.books.reconcile(request)
 

@@ -153,6 +153,14 @@ class Supervisor:
             self._say(name, line.decode(errors="replace").rstrip())
 
 
+async def interrupted() -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    await stop.wait()
+
+
 def port_free(port: int) -> bool:
     """True when nothing on 127.0.0.1 holds the port. 0 is always free."""
     if port == 0:

@@ -6,7 +6,6 @@ Fails  status 1 when a chapter does not hold; what failed is the last line.
 
 import asyncio
 import shutil
-import signal
 import sys
 from pathlib import Path
 
@@ -42,7 +41,7 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
     from firmwire.console import Console
     from firmwire.platform import Platform, Ports
     from firmwire.story import StoryFailed
-    from firmwire.supervisor import NotReady, PortTaken, Supervisor, port_free
+    from firmwire.supervisor import NotReady, PortTaken, Supervisor, interrupted, port_free
 
     console = Console(quiet=not verbose)
     ports = Ports.free()
@@ -61,7 +60,7 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
             await chapters.aclose()
         if stay:
             console.note(f"staying up; the page is {platform.page_url}. Ctrl-C ends it.")
-            await _interrupted()
+            await interrupted()
         return 0 if held else 1
     except (StoryFailed, NotReady, PortTaken, Problem) as failed:
         console.trouble(str(failed))
@@ -72,10 +71,3 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
 
 def _fields(ports: object) -> dict[str, int]:
     return {name: getattr(ports, name) for name in ports.__struct_fields__}  # type: ignore[attr-defined]
-
-
-async def _interrupted() -> None:
-    stop = asyncio.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    await stop.wait()
