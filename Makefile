@@ -28,7 +28,6 @@ demo: setup ## approved time becomes posted invoices, on this machine, with simu
 	@$(IN) "$(BIN)/firmwire" demo $(ARGS)
 
 demo-real: setup ## the same, posting into the open-source ERP that nobody here wrote
-	@$(IN) EXTRA=real-erp ROOT="$(ROOT)" VENV="$(VENV)" PYTHON="$(PYTHON)" bash .ci/setup
 	@$(IN) "$(BIN)/firmwire" demo --real-erp $(ARGS)
 
 test: setup ## every test; ARGS="tests/chassis -k outbound" for some
