@@ -106,6 +106,13 @@ def postgres(folder: Path | None = None) -> Iterator[Postgres]:
             shutil.rmtree(place, ignore_errors=True)
 
 
+@contextmanager
+def running(folder: Path | None = None) -> Iterator[str]:
+    """The same, as the address of its first database: what a database URL setting takes."""
+    with postgres(folder) as server:
+        yield server.url()
+
+
 def _served(found: Path, place: Path, user: User, *, keeps: bool) -> Iterator[Postgres]:
     data, log, port = place / "data", place / "log", launch.free_port()
     log.touch()

@@ -71,9 +71,7 @@ class Tryton:
 
     def by_xml(self, module: str, name: str) -> int:
         """The record a module brought along under this name."""
-        domain = [["module", "=", module], ["fs_id", "=", name]]
-        rows = self("model.ir.model.data.search_read", domain, 0, 1, None, ["db_id"])
-        return int(rows[0]["db_id"])
+        return int(self("model.ir.model.data.get_id", f"{module}.{name}"))
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -87,10 +85,10 @@ class Tryton:
         if answer.getheader("content-encoding") == "gzip":
             content = gzip.decompress(content)
         if answer.status != 200:
-            raise Refused(answer.status, content.decode(errors="replace"))
+            raise Refused(answer.status, f"{method}: {content.decode(errors='replace')}")
         said = json.loads(content, object_hook=_undressed)
         if "error" in said:
-            raise Refused(200, str(said["error"]))
+            raise Refused(200, f"{method}: {said['error']}")
         return said["result"]
 
 

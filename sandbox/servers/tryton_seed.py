@@ -50,12 +50,7 @@ def seed(erp: Tryton, year: int, password: str) -> None:
     books = _company(erp)
     for each in (year - 1, year, year + 1):
         _fiscal_year(erp, books.company, each)
-    for key, words, rate in TAXES:
-        erp.create(
-            "account.tax", name=f"{COMPANY_CODE}:{key}", description=words, type="percentage",
-            rate=Decimal(rate), company=books.company, invoice_account=books.tax_account,
-            credit_note_account=books.tax_account,
-        )  # fmt: skip
+    taxes = [_tax(erp, books, key, words, Decimal(rate)) for key, words, rate in TAXES]
     erp.create(
         "account.invoice.payment_term",
         name="30 days net",
@@ -66,7 +61,7 @@ def seed(erp: Tryton, year: int, password: str) -> None:
             ]
         ],
     )
-    _products(erp, books)
+    _products(erp, books, taxes[0])
     _user(erp, books.company, password)
 
 
@@ -148,12 +143,22 @@ def _fiscal_year(erp: Tryton, company: int, year: int) -> None:
     erp("model.account.fiscalyear.create_period", [made])
 
 
-def _products(erp: Tryton, books: Books) -> None:
+def _tax(erp: Tryton, books: Books, key: str, words: str, rate: Decimal) -> int:
+    return erp.create(
+        "account.tax", name=f"{COMPANY_CODE}:{key}", description=words, type="percentage",
+        rate=rate, company=books.company, invoice_account=books.tax_account,
+        credit_note_account=books.tax_account,
+    )  # fmt: skip
+
+
+def _products(erp: Tryton, books: Books, usual_tax: int) -> None:
     hour = erp.by_xml("product", "uom_hour")
     # Hours are billed with six decimals; two would round an entry of twenty minutes.
     erp("model.product.uom.write", [hour], {"digits": 6, "rounding": 0.000001})
     category = erp.create(
         "product.category", name="Services", accounting=True,
+        # A line without its product's usual tax makes the ERP ask back before it posts.
+        customer_taxes=[["add", [usual_tax]]],
         account_revenue=books.revenue, account_expense=books.expense,
     )  # fmt: skip
     for code, name, unit in (
