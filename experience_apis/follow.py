@@ -8,7 +8,6 @@ import asyncio
 
 from chassis.log import log
 from contracts.ports.process.events import Events
-from contracts.problem import Problem
 from experience_apis.read_model import ReadModel
 
 BATCH = 1000
@@ -33,8 +32,9 @@ class Follower:
             try:
                 await self._turn()
                 pause_s = 0.1
-            except Problem as trouble:
-                _log.warning("events.unread", say=trouble.say, pause_s=pause_s)
+            # A dashboard that stands still without a word is worse than one that is behind.
+            except Exception as trouble:  # house: except it goes on for ever, whatever happens
+                _log.warning("events.unread", because=repr(trouble), pause_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(PAUSE_MAX_S, pause_s * 2)
 

@@ -1,7 +1,7 @@
 """This file exists to keep the dashboards' totals up to date from the process tier's events.
 
 Owns   the read model's tables. Facts, totals and position change in one transaction, so a crash
-       neither loses nor doubles an event.
+       neither loses nor doubles an event; neither do two followers of one database.
 Fails  what the database raises; the same events may be applied again.
 """
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, delete, select, tuple_
+from sqlalchemy import Connection, Table, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.database import Database
@@ -42,7 +42,11 @@ class ReadModel:
         return await self._database.read(lambda c: _progress(c)[0])
 
     async def apply(self, events: Sequence[CloudEvent], position: int) -> None:
-        """Take events in order and remember the position to read on from."""
+        """Take events in order and remember the position to read on from.
+
+        Events at or before the position already reached are passed over, so that a page which
+        arrives twice, or through two processes at once, counts once.
+        """
         await self._database.write(lambda c: _apply(c, events, position))
 
     async def totals(self, *boards: str) -> tuple[dict[Cell, Amount], int, datetime | None]:
@@ -67,6 +71,8 @@ def _progress(connection: Connection) -> tuple[int, datetime | None]:
 
 
 def _apply(connection: Connection, events: Sequence[CloudEvent], position: int) -> None:
+    reached, as_of = _held(connection)
+    events = [e for e in events if e.position is None or e.position > reached]
     newest: dict[Key, Fact] = {}
     for event in events:
         for found in facts_of(event):
@@ -93,9 +99,25 @@ def _apply(connection: Connection, events: Sequence[CloudEvent], position: int) 
         ],
         ("kind", "key"),
     )
-    as_of = max((e.time for e in events), default=_progress(connection)[1])
-    row = {"feed": FEED, "position": position, "as_of": as_of, "events": len(events)}
-    _put(connection, progress, [row], ("feed",))
+    times = [e.time for e in events] + ([as_of] if as_of else [])
+    connection.execute(
+        update(progress)
+        .where(progress.c.feed == FEED)
+        .values(
+            position=max(position, reached),
+            as_of=max(times, default=None),
+            events=progress.c.events + len(events),
+        )
+    )
+
+
+def _held(connection: Connection) -> tuple[int, datetime | None]:
+    """The progress, held against everybody else who would apply events until we are done."""
+    first = _insert(connection, progress).values(feed=FEED, position=0, events=0)
+    connection.execute(first.on_conflict_do_nothing(index_elements=["feed"]))
+    # SQLite has one writer anyway, and no such words
+    connection.execute(select(progress.c.feed).where(progress.c.feed == FEED).with_for_update())
+    return _progress(connection)
 
 
 def _straight(facts: dict[Key, Fact], key: str) -> dict[Cell, Amount]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from chassis import stopping
@@ -63,19 +64,20 @@ def handlers(prefix: str, view: View, read_model: ReadModel, follower: Follower)
     async def page() -> Response[str]:
         board = await view.show(read_model)
         body = _templates.get_template("operations.html").render(board=board, prefix=prefix)
-        return Response(body, media_type="text/html; charset=utf-8", headers=_HEADERS)
+        return Response(body, media_type="text/html", headers=_HEADERS)
 
     @get(f"{prefix}/pages/operations/stream", opt=scope, name="pages.operations.stream")
     async def stream() -> ServerSentEvent:
         return ServerSentEvent(_fragments(view, read_model, follower))
 
     @get(f"{prefix}/pages/static/{{name:str}}", opt=scope, name="pages.static")
-    async def static(name: str) -> Response[bytes]:
+    async def static(name: FromPath[str]) -> Response[bytes]:
+        # Litestar adds the charset to every text/*
         kinds = {"operations.css": "text/css", "operations.js": "text/javascript"}
         if name not in kinds:
             raise Problem(Fault.NOT_FOUND, "There is no such file.")
         body = (_HERE / "static" / name).read_bytes()
-        return Response(body, media_type=f"{kinds[name]}; charset=utf-8", headers=_HEADERS)
+        return Response(body, media_type=kinds[name], headers=_HEADERS)
 
     return [page, stream, static]
 
