@@ -20,6 +20,7 @@ from firmwire.witness import Witness
 from gateway.control.client import ControlClient
 from sandbox.firm.figures import ENTITIES
 from sandbox.firm.load import secrets_in, truth_in
+from system_apis.vendors.salesforce.simulator import record_id  # house: plug ids have a checksum
 
 SCOPES = ("process:*", "experience:*")
 EUROPE = ("LE-DE", "LE-FR", "LE-UK")
@@ -69,6 +70,7 @@ class Chapters:
         await self._bill(story, "1", others, kill=False, title="the Americas and Asia")
         await self._mend(story)
         await self._bill(story, "2", EUROPE, kill=True, title="Europe, with a SIGKILL in between")
+        await self._deals(story)
         await self._books(story)
         took_s = clock.monotonic() - self._began_s
         self._console.summary(self._verdict, took_s, self._platform.page_url)
@@ -157,6 +159,18 @@ class Chapters:
         expected = sum(1 for c in self._truth.expected.values() if c == ("PROJECT_UNKNOWN",))
         self._console.note(f"PSA workspace {workspace} is {project}: {redriven} entries set free")
         self._holds("group re-driven", f"{redriven} of {expected} entries", redriven == expected)
+
+    async def _deals(self, story: Story) -> None:
+        self._console.chapter("Two won deals: one becomes a project, one is sent back")
+        made = await story.won(record_id("Opportunity", 1))
+        self._console.steps(made)
+        again = await story.won(record_id("Opportunity", 1))
+        self._holds(
+            "won deal became a project", str(made.result), made.state == "DONE" and again == made
+        )
+        lacking = await story.won(record_id("Opportunity", 2))
+        self._console.note(f"the other: {lacking.error}")
+        self._holds("incomplete deal refused", lacking.state, lacking.state == "FAILED")
 
     async def _books(self, story: Story) -> None:
         self._console.chapter("The ERP's own store is asked")

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from contracts.ports.process.billing import InvoiceSummary
 from contracts.ports.process.exceptions import Group
+from contracts.ports.process.journeys import Run
 from contracts.ports.process.master_data import StreamState
 from firmwire.platform import Platform
 from firmwire.story import Difference
@@ -150,6 +151,11 @@ class Console:
         for label, value in facts:
             table.add_row(label, str(value))
         self.terminal.print(table)
+
+    def steps(self, run: Run) -> None:
+        """What a durable run did."""
+        for step in run.steps:
+            self.note(f"{step.state.lower():>8} {step.name} {step.error}".rstrip())
 
     def verdict(self, what: str, seen: str, held: bool) -> None:
         """One thing that must hold."""

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from chassis import clock
 from contracts.entities.record import CrossReference
@@ -21,6 +22,7 @@ from contracts.ports.process.billing import (
     LineTrace,
 )
 from contracts.ports.process.exceptions import Group
+from contracts.ports.process.journeys import Run
 from contracts.ports.process.master_data import StreamState, SyncRequest
 from contracts.ports.process.reconciliation import ReconciliationReport, ReconciliationRequest
 from contracts.problem import Problem, Retry
@@ -172,6 +174,19 @@ class Story:
 
         await until(gone, 20, "the group was not set free")
         return workspace, project, redrive.redriven
+
+    async def won(self, deal: str) -> Run:
+        """A won deal becomes contract, project, job and bookings; waits for the end."""
+        ask = Raw(msgspec.json.encode({"deal_id": deal}))
+        start = self.office.journeys.start
+        key = f"story-deal-{deal}"
+        began = await start("opportunity_to_project", ask, idempotency_key=key)
+
+        async def look() -> Run | None:
+            seen = await self.office.journeys.run(began.id)
+            return seen if seen is not None and seen.state in ("DONE", "FAILED") else None
+
+        return await until(look, 30, "the journey did not end")
 
     async def reconcile(self) -> ReconciliationReport:
         """Our ledger against the ERP, both ways."""

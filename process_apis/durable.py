@@ -65,7 +65,7 @@ async def running(settings: Durable, home: Path) -> AsyncIterator[None]:
         "application_version": VERSION,
         "executor_id": settings.executor,
         "serializer": Json(),
-        "log_level": "WARNING",
+        "log_level": "CRITICAL",  # a run that fails says so itself, in its status and our log
         "notification_listener_polling_interval_sec": settings.poll_s,
         "scheduler_polling_interval_sec": 5.0,
         "max_executor_threads": 32,

@@ -75,6 +75,9 @@ USD_PER = {
 }
 COST_SHARE = Decimal("0.64")
 
+# contract type, share of projects in percent (assumed; by value in the source)
+CONTRACT_MIX = {"TM": 33, "TM_CAPPED": 17, "FIXED_FEE": 33, "RETAINER": 12, "MIXED": 5}
+
 # entries with this defect per 10,000 entries, first month
 DEFECTS: dict[str, int] = {
     "PROJECT_UNKNOWN": 60,

@@ -7,6 +7,7 @@ Source  domain.md F.2. Clean work is drawn first; defects.py then adds work that
 import random
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from contracts.entities.deal import Deal
 from contracts.entities.engagement import (
@@ -16,6 +17,7 @@ from contracts.entities.engagement import (
 )
 from contracts.entities.finance import AccountingPeriod, ExchangeRate
 from contracts.entities.party import (
+    Client,
     CostCentre,
     CostRate,
     LegalEntity,
@@ -183,7 +185,7 @@ def _clean_work(draw: Draw) -> None:
     shares = [figures.REGIONS[e.country] for e in onshore]
     for number in range(max(12, heads // 4)):
         entity = onshore[number] if number < len(onshore) else rng.choices(onshore, shares)[0]
-        draw.engagement(rng.choice(clients), entity)
+        _engagement(draw, rng.choice(clients), entity)
     by_entity: dict[str, list[Project]] = {}
     contracts = {c.code: c for c in firm.contracts}
     for project in firm.projects:
@@ -200,6 +202,21 @@ def _clean_work(draw: Draw) -> None:
             draw.assign(person, project)
             firm.allocations.append(_booking(draw, person, project, len(wanted)))
         _month_of(draw, person, wanted)
+
+
+def _engagement(draw: Draw, client: Client, entity: figures.Entity) -> None:
+    """One project with a contract of the mix; work on fixed fees and retainers is cost only."""
+    kind = draw.random.choices(list(figures.CONTRACT_MIX), list(figures.CONTRACT_MIX.values()))[0]
+    fee = Decimal(draw.random.randint(20, 200)) * 1000
+    line: dict[str, Any] = {}
+    extra: tuple[dict[str, Any], ...] = ()
+    if kind == "FIXED_FEE":
+        line = {"kind": "FIXED", "fixed_amount": fee}
+    elif kind == "RETAINER":
+        line = {"kind": "RETAINER", "fixed_amount": fee / 10}
+    elif kind == "MIXED":
+        line, extra = {"kind": "FIXED", "fixed_amount": fee, "tasks": ("Discovery",)}, ({},)
+    draw.engagement(client, entity, contract={"type": kind}, line=line, extra_lines=extra)
 
 
 def _booking(draw: Draw, person: Resource, project: Project, shared: int) -> Allocation:

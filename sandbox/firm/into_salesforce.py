@@ -76,6 +76,7 @@ def rows(firm: Firm, secret: str) -> Rows:
                     "Task_Codes__c": ";".join(line.tasks) or None,
                     "Role_Codes__c": ";".join(line.roles) or None,
                     "Allowed_Classes__c": ";".join(line.allowed_classes),
+                    "Fixed_Amount__c": str(line.fixed_amount) if line.fixed_amount else None,
                     "Erp_Item__c": line.erp_item,
                     "Tax_Category__c": line.tax_category,
                 },

@@ -123,14 +123,10 @@ class Tryton:
         """Collections are read whole and compared: they are small, and Tryton tells no removals."""
         if stream not in self._streams.all:
             raise Problem(Fault.NOT_FOUND, f"There is no stream {stream}.")
-        given = await self._sweeps.page(
-            stream, lambda: self._streams.rows(stream), cursor, limit
-        )
+        given = await self._sweeps.page(stream, lambda: self._streams.rows(stream), cursor, limit)
         found = [streams.unswept(stream, row, given.at) for row in given.rows]
         gone = [streams.unswept(stream, row, given.at, deleted=True) for row in given.gone]
         return Page((*found, *gone), given.cursor, given.more)
-
-    # ---- psa -----------------------------------------------------------------------------------
 
     async def time_entries(self, cursor: str | None = None, limit: int = 200) -> Page[TimeEntry]:
         lines, after, more = await self._read.changed_lines(cursor, limit)
