@@ -140,6 +140,7 @@ async def test_only_its_own_two_files(door: httpx.AsyncClient) -> None:
         assert (await door.get(f"{static}/{name}")).status_code == 404, name
 
 
+@pytest.mark.slow
 async def test_it_stops_while_somebody_watches(home: Path, signer: Signer, serve_log: Any) -> None:
     """An open dashboard does not hold the process up beyond its drain."""
     database = Database(f"sqlite:///{home / 'stopping.sqlite'}", name="experience")
