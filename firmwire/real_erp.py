@@ -37,9 +37,9 @@ async def tell(home: Path, *, stay: bool, verbose: bool) -> int:
     try:
         with (
             console.progress("Tryton: built once, then cached") as watch,
-            tryton.tryton(report=lambda _, fraction: watch(int(fraction * 100), 100)) as erp,
+            tryton.tryton(report=lambda _, fraction: watch(int(fraction * 100), 100)) as serving,
         ):
-            return await _with(erp, home, console, stay=stay)
+            return await _with(serving.erp, home, console, stay=stay)
     except (Missing, Died, Refused, StoryFailed, NotReady, PortTaken, Problem) as failed:
         console.trouble(str(failed))
         return 1
