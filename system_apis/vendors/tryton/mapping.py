@@ -323,7 +323,7 @@ def _reckons_alike(line: InvoiceDocumentLine, digits: int) -> bool:
 
 def exception_code(words: str) -> str:
     """The work item a refusal becomes."""
-    if re.search(r"clos|lock", words, re.I) and re.search("period", words, re.I):
+    if re.search(r"clos|lock|reopen", words, re.I) and re.search("period", words, re.I):
         return "PERIOD_CLOSED"
     return next((code for sign, code in _CODES if sign.search(words)), "ERP_REJECTED")
 
