@@ -83,15 +83,17 @@ class Reader:
         """One cheap read that needs a session."""
         await self._send("model.res.user.get_preferences", [True, {}], safe=True)
 
-    async def _send(
-        self, method: str, params: list[Any], *, safe: bool, bulk: bool = False
-    ) -> Any:
+    async def _send(self, method: str, params: list[Any], *, safe: bool, bulk: bool = False) -> Any:
         body = {"id": 1, "method": method, "params": wire.dressed(params)}
         reply = await self._door.send("POST", self._path, json=body, safe=safe, bulk=bulk)
         return answer(self._instance, reply)
 
     async def rows(
-        self, shape: type[T], *domain: Any, limit: int | None = None, bulk: bool = True,
+        self,
+        shape: type[T],
+        *domain: Any,
+        limit: int | None = None,
+        bulk: bool = True,
         inactive: bool = False,
     ) -> list[T]:
         """Records that fit, in the order of their ids; a strong read. inactive: those too."""
@@ -191,9 +193,7 @@ def answer(instance: str, reply: Reply) -> Any:
         said = wire.undressed(reply.body)
     except (ValueError, TypeError, KeyError) as error:
         because = f"{error!r} {reply.body[:200]!r}"
-        raise Problem(
-            Fault.VENDOR_CONFUSED, "The answer is unusable.", because=because
-        ) from error
+        raise Problem(Fault.VENDOR_CONFUSED, "The answer is unusable.", because=because) from error
     if "error" in said:
         raise _by_words(instance, reply.status, said["error"])
     if "result" not in said:

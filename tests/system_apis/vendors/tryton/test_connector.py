@@ -328,8 +328,6 @@ async def test_an_ended_session_begins_anew(connector, rows):
 
 async def test_wrong_credentials_are_told_as_such(opened):
     wrong = opened(password=Secret("not this one"))
-    assert (await fault_of(wrong.changes("project"))).fault is (
-        Fault.VENDOR_AUTH
-    )
+    assert (await fault_of(wrong.changes("project"))).fault is (Fault.VENDOR_AUTH)
     assert (await wrong.health()).state == "DOWN"
     await wrong.aclose()
