@@ -19,6 +19,7 @@ from chassis import clock
 RESTARTS_MAX = 5
 RESTARTS_WINDOW_S = 60.0
 STOP_WITHIN_S = 12.0
+LAST_WORDS_S = 1.0
 
 Say = Callable[[str, str], None]
 
@@ -56,6 +57,8 @@ class Supervisor:
         self._say = say
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._watchers: list[asyncio.Task[None]] = []
+        self._ears: dict[str, tuple[asyncio.StreamReader, asyncio.ReadTransport]] = {}
+        self._resting: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.failed = asyncio.Event()
 
@@ -82,6 +85,9 @@ class Supervisor:
         except TimeoutError as late:
             await self.stop()
             raise NotReady(f"not everything was ready within {ready_within_s:.0f} s") from late
+        except (NotReady, OSError, asyncio.CancelledError):
+            await self.stop()
+            raise
 
     async def ready(self, name: str) -> None:
         """Wait until the child answers its ready path with 200; the caller sets the deadline."""
@@ -94,6 +100,8 @@ class Supervisor:
     async def stop(self) -> None:
         """SIGTERM in reverse order, SIGKILL for what is still there in the end."""
         self._stopping = True
+        for watcher in self._resting:
+            watcher.cancel()  # else it would start a child again behind our back
         for child in reversed(self._children):
             process = self._running.get(child.name)
             if process is None or process.returncode is not None:
@@ -107,28 +115,49 @@ class Supervisor:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+        if self._watchers:  # they end by themselves once they passed on the last words
+            await asyncio.wait(self._watchers, timeout=2 * LAST_WORDS_S)
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
     async def _spawn(self, child: Child) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *child.command,
-            env=self._env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=1 << 20,
-        )
+        """With a pipe of our own: asyncio's would tie the child's end to its children's."""
+        ours, theirs = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *child.command,
+                env=self._env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
         self._running[child.name] = process
+        heard = asyncio.StreamReader(limit=1 << 20)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(heard), os.fdopen(ours, "rb", 0)
+        )
+        self._ears[child.name] = (heard, pipe)
 
     async def _watch(self, child: Child) -> None:
         """Pass on what the child says; start it again when it ends by itself."""
         crashes: list[float] = []
         while True:
             process = self._running[child.name]
-            await self._pass_on(child.name, process)
-            code = await process.wait()
+            lines, pipe = self._ears[child.name]
+            words = asyncio.create_task(self._pass_on(child.name, lines))
+            try:
+                code = await process.wait()
+                # What it started may hold the pipe open; that must not keep it from being started.
+                await asyncio.wait([words], timeout=LAST_WORDS_S)
+            finally:
+                words.cancel()
+                pipe.close()
             if self._stopping:
                 return
             now_s = clock.monotonic()
@@ -138,14 +167,23 @@ class Supervisor:
                 self.failed.set()
                 return
             self._say(child.name, f"ended with {code}; starting it again")
-            await asyncio.sleep(min(0.2 * 2 ** (len(crashes) - 1), 5.0))
+            await self._rest(min(0.2 * 2 ** (len(crashes) - 1), 5.0))
             await self._spawn(child)
 
-    async def _pass_on(self, name: str, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
+    async def _rest(self, pause_s: float) -> None:
+        """Between two starts; `stop` ends it, and the watcher with it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._resting.add(task)
+        try:
+            await asyncio.sleep(pause_s)
+        finally:
+            self._resting.discard(task)
+
+    async def _pass_on(self, name: str, lines: asyncio.StreamReader) -> None:
         while True:
             try:
-                line = await process.stdout.readline()
+                line = await lines.readline()
             except ValueError:
                 continue  # a line longer than the limit was dropped by the stream
             if not line:

@@ -6,6 +6,7 @@ Fails  status 1 when a chapter does not hold; what failed is the last line.
 
 import asyncio
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -43,6 +44,7 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
     from firmwire.story import StoryFailed
     from firmwire.supervisor import NotReady, PortTaken, Supervisor, interrupted, port_free
 
+    _end_well()
     console = Console(quiet=not verbose)
     ports = Ports.free()
     if port_free(Ports.chosen().gateway):
@@ -65,8 +67,18 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
     except (StoryFailed, NotReady, PortTaken, Problem) as failed:
         console.trouble(str(failed))
         return 1
+    except asyncio.CancelledError:
+        console.trouble("told to end")
+        return 143
     finally:
         await supervisor.stop()
+
+
+def _end_well() -> None:
+    """SIGTERM unwinds like Ctrl-C, so that no child is left behind."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _fields(ports: object) -> dict[str, int]:
