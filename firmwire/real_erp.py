@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 from chassis import clock
@@ -35,10 +35,10 @@ async def tell(home: Path, *, stay: bool, verbose: bool) -> int:
     console = Console(quiet=not verbose)
     shutil.rmtree(home, ignore_errors=True)
     try:
-        with (
-            console.progress("Tryton: built once, then cached") as watch,
-            tryton.tryton(report=lambda _, fraction: watch(int(fraction * 100), 100)) as serving,
-        ):
+        with ExitStack() as stack:
+            with console.progress("Tryton: built once, then cached") as watch:
+                up = tryton.tryton(report=lambda _, part: watch(int(part * 100), 100))
+                serving = stack.enter_context(up)
             return await _with(serving.erp, home, console, stay=stay)
     except (Missing, Died, Refused, StoryFailed, NotReady, PortTaken, Problem) as failed:
         console.trouble(str(failed))
