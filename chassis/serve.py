@@ -166,7 +166,7 @@ async def _body(parameter: Parameter, request: AnyRequest, wrong: list[FieldErro
     except ValidationError as error:
         all_wrong = problems.field_errors(msgspec.json.decode(body), parameter.kind)
         wrong.extend(all_wrong or (problems.field_error(str(error)),))
-    except DecodeError as error:
+    except (DecodeError, RecursionError) as error:  # nested deeper than anything we know
         say = "The body is not valid JSON."
         raise Problem(Fault.MALFORMED, say, because=str(error)) from error
     return None

@@ -66,7 +66,7 @@ def read(body: bytes | Raw) -> tuple[list[Arrival], list[Refused]]:
         items = _items(body)
         size = len(items)
         numbered = list(_each(items[: BATCH_MAX + 1], refused))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(error) from error
     if not 1 <= size <= BATCH_MAX:
         raise Problem(Fault.INVALID, f"Send 1 to {BATCH_MAX} events at once; there are {size}.")
@@ -157,7 +157,7 @@ def _count(connection: Connection, dropped: Sequence[tuple[Arrival, int]], late:
 def _items(body: bytes | Raw) -> list[Raw]:
     try:
         return _raw_batches.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(error) from error
 
 
@@ -169,7 +169,7 @@ def _each(items: Sequence[Raw], refused: list[Refused]) -> Any:
     for index, item in enumerate(items):
         try:
             yield index, _one.decode(item)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             reason, _, where = str(error).partition(" - at `$.")
             refused.append(
                 Refused(

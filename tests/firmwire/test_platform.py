@@ -56,7 +56,7 @@ def test_nothing_of_the_sandbox_without_it(tmp_path: Path) -> None:
     platform = Platform(home=tmp_path / "home", ports=Ports.free(), with_sandbox=False)
     platform.prepare()
     told = platform.environment()
-    assert [child.name for child in platform.children()][0] == "control"
+    assert platform.children()[0].name == "control"
     assert "FIRMWIRE_PROCESS_ALLOW_SELF_RELEASE" not in told
     assert not [name for name in told if name.startswith("FIRMWIRE_SYSTEM_INSTANCE")]
 
