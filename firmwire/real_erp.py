@@ -49,10 +49,9 @@ async def _with(erp: tryton.Erp, home: Path, console: Console, *, stay: bool) ->
     platform = Platform(home=home, ports=Ports.free(), with_sandbox=False, more=_wiring(erp))
     platform.prepare()
     began_s = clock.monotonic()
-    session = erp.admin()
     console.chapter("Hours are written in Tryton")
     with console.busy("customers, projects and a month of hours, through Tryton's own API"):
-        month = write_month(session, last_month(clock.now().date()))
+        month = write_month(erp.admin(), last_month(clock.now().date()))
     console.note(f"{month.lines} lines of {month.first:%B %Y}")
     supervisor = Supervisor(platform.children(), platform.environment(), console.child_said)
     async with AsyncExitStack() as stack:
@@ -63,7 +62,8 @@ async def _with(erp: tryton.Erp, home: Path, console: Console, *, stay: bool) ->
         stack.push_async_callback(office.aclose)
         story = Story(office, _truth(month), erp="tryton")
         verdict = await _chapters(story, supervisor, console, month)
-        held = invoices(session, f"{TENANT}-{COMPANY_CODE}")
+        # A session of its own: the ERP let go of the first one's line while it was idle.
+        held = invoices(erp.admin(), f"{TENANT}-{COMPANY_CODE}")
         repeated = sum(n - 1 for n in Counter(r for r, _, _ in held).values() if n > 1)
         numbers = [number for _, number, _ in held]
         verdict += [
