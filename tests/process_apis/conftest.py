@@ -1,19 +1,20 @@
 """A clean little firm over a real database, SQLite always and PostgreSQL where there is one."""
 
-import importlib.util
+import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+import shutil
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
+import psycopg
 import pytest
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import func, select
 
-from chassis.database import Database, normal
+from chassis.database import Database
 from contracts.entities.engagement import (
     Assignment,
     Contract,
@@ -47,6 +48,7 @@ from process_apis.tables import (
 
 AT = datetime(2026, 5, 1, 9, tzinfo=UTC)
 DAY = date(2026, 5, 4)
+_names = itertools.count(1)
 
 
 def origin(system: str, id: str, version: int = 1) -> dict[str, Any]:
@@ -205,44 +207,50 @@ class World:
             return work(connection)
 
 
+def migrated(url: str) -> str:
+    database = Database(url, name="process", durable=False)
+    database.migrate("process_apis.migrations")
+    database.close()
+    return url
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """A PostgreSQL of TEST_POSTGRES_URL, or the sandbox's own; skips where there is none."""
-    given = os.environ.get("TEST_POSTGRES_URL")
-    if given:
-        yield given
-        return
-    if importlib.util.find_spec("sandbox.servers") is None:
-        pytest.skip("no PostgreSQL here: set TEST_POSTGRES_URL")
-    from sandbox.servers import postgres
-
-    with postgres.running() as url:
-        yield url
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrated once a worker; tests have copies."""
+    path = tmp_path_factory.mktemp("template") / "process.sqlite"
+    migrated(f"sqlite:///{path}")
+    return path
 
 
-def fresh_postgres(server: str) -> str:
-    """A new empty database on that server."""
-    name = f"t{uuid4().hex}"
-    engine = create_engine(normal(server), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return normal(server).set(database=name).render_as_string(hide_password=False)
+@pytest.fixture(scope="session")
+def postgres_template(_postgres: str) -> str:
+    """Name of a migrated database nobody is connected to."""
+    name = f"process_template_{os.getpid()}"
+    with psycopg.connect(f"{_postgres}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    migrated(f"{_postgres}/{name}")
+    return name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
+    """A migrated database of its own, without a row."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'process.sqlite'}"
-    return fresh_postgres(request.getfixturevalue("postgres_server"))
+        path = tmp_path / "process.sqlite"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    server = request.getfixturevalue("_postgres")
+    template = request.getfixturevalue("postgres_template")
+    name = f"process_{os.getpid()}_{next(_names)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return f"{server}/{name}"
 
 
 @pytest.fixture
 async def world(url: str) -> AsyncIterator[World]:
     """The firm, founded."""
     database = Database(url, name="process", durable=False)
-    database.migrate("process_apis.migrations")
     made = World(database)
     try:
         await made.found()
