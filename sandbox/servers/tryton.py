@@ -40,9 +40,12 @@ ADMIN, DATABASE, TEMPLATE = "admin", "erp", "erp_template"
 INSTALL_WITHIN_S, INIT_WITHIN_S, START_WITHIN_S = 600.0, 1200.0, 90.0
 INIT_LOG_BYTES = 70_000  # what trytond-admin says in all, to tell how far it is
 THREADS = 4
+# What the ERP's own API cannot be told.
+# The company's tax number is valid without asking the EU, else every posting begins with a doubt.
 # Customer invoices carry our reference once: the database holds it, whatever races above it.
 # A cancelled one gives its reference back. Jobs carry their code in front of their name.
-GUARDS = (
+BEYOND_API = (
+    "UPDATE party_identifier SET eu_vat_valid = TRUE WHERE type = 'eu_vat'",
     "CREATE UNIQUE INDEX firmwire_invoice_reference ON account_invoice (company, reference)"
     " WHERE type = 'out' AND reference IS NOT NULL AND state <> 'cancelled'",
     "CREATE UNIQUE INDEX firmwire_project_code ON project_work"
@@ -82,7 +85,7 @@ class Erp(Struct, frozen=True):
 
 
 class Serving:
-    """erp: the first. All are on one PostgreSQL, each a process of its own, until the block ends."""
+    """erp: the first. All on one PostgreSQL, each a process of its own, until the block ends."""
 
     def __init__(
         self, stack: ExitStack, server: Postgres, built: Built, *, keeps: bool, port: int
@@ -198,9 +201,13 @@ def build(report: Report = quiet) -> Built:
         except BlockingIOError:
             report("waiting for another process that is building the ERP", 0.0)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        venv = place / f"venv-{_mark(CONSTRAINTS.read_text(), sys.version)}"
-        _install(venv, report)
-        return _books(place, venv, report)
+        _install(_venv(), report)
+        return _books(_venv(), report)
+
+
+def is_built() -> bool:
+    """Whether the cache has all of this version: then an ERP is seconds away."""
+    return (_venv() / "complete").exists() and _dump(clock.now().year).exists()
 
 
 def cache() -> Path:
@@ -211,6 +218,17 @@ def cache() -> Path:
 
 def _mark(*parts: object) -> str:
     return sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:16]
+
+
+def _venv() -> Path:
+    return cache() / "tryton" / f"venv-{_mark(CONSTRAINTS.read_text(), sys.version)}"
+
+
+def _dump(year: int) -> Path:
+    """Named by everything that decides what is in it."""
+    sources = [path.read_text() for path in (CONSTRAINTS, Path(tryton_seed.__file__))]
+    mark = _mark(FORMAT, year, MODULES, BEYOND_API, *sources)
+    return cache() / "tryton" / f"books-{mark}.dump"
 
 
 def _install(venv: Path, report: Report) -> None:
@@ -228,12 +246,10 @@ def _install(venv: Path, report: Report) -> None:
     log.unlink()
 
 
-def _books(place: Path, venv: Path, report: Report) -> Built:
-    """The dump of a seeded database, by everything that decides what is in it."""
+def _books(venv: Path, report: Report) -> Built:
     year = clock.now().year
-    sources = [path.read_text() for path in (CONSTRAINTS, Path(tryton_seed.__file__))]
-    mark = _mark(FORMAT, year, MODULES, GUARDS, *sources)
-    dump, keys = place / f"books-{mark}.dump", place / f"books-{mark}.json"
+    dump = _dump(year)
+    keys = dump.with_suffix(".json")
     if not dump.exists():
         passwords = Passwords(secrets.token_urlsafe(18), secrets.token_urlsafe(18))
         keys.unlink(missing_ok=True)
@@ -260,8 +276,8 @@ def _make_books(venv: Path, dump: Path, passwords: Passwords, year: int, report:
             tryton_seed.seed(session, year, passwords.user)
             session.close()
         with psycopg.connect(server.url(name), autocommit=True) as connection:
-            for guard in GUARDS:
-                connection.execute(guard)
+            for statement in BEYOND_API:
+                connection.execute(statement)
         report("keeping the books", 0.88)
         server.dump(name, dump)
 
