@@ -36,22 +36,22 @@ def test_a_throw_away_server_is_gone_with_its_data():
 
 
 @own
-def test_a_folder_keeps_its_databases_safely(tmp_path: Path):
+def test_a_folder_keeps_its_databases_safely(kept: Path):
     """The next server on the same folder has them; kept data is written through to the disk."""
-    with postgres.postgres(tmp_path / "kept") as server:
+    with postgres.postgres(kept) as server:
         server.create("books")
         assert asked(server.url(), "SHOW fsync") == "on"
-    with postgres.postgres(tmp_path / "kept") as server:
+    with postgres.postgres(kept) as server:
         assert server.has("books")
 
 
 @own
-def test_two_servers_never_share_a_folder(tmp_path: Path):
+def test_two_servers_never_share_a_folder(kept: Path):
     """The second is told what is wrong instead of corrupting the first one's data."""
     with (
-        postgres.postgres(tmp_path / "kept"),
+        postgres.postgres(kept),
         pytest.raises(Died, match=r"postmaster\.pid"),
-        postgres.postgres(tmp_path / "kept"),
+        postgres.postgres(kept),
     ):
         pass
 

@@ -226,11 +226,11 @@ def test_a_half_made_dump_is_made_again(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_folder_keeps_the_books(tmp_path: Path):
+def test_a_folder_keeps_the_books(kept: Path):
     """What was posted before a restart is there after it."""
-    with tryton(tmp_path / "kept") as running:
+    with tryton(kept) as running:
         session(running.erp).create("party.party", name="Stays", code="STAYS-1")
-    with tryton(tmp_path / "kept") as running:
+    with tryton(kept) as running:
         assert session(running.erp).find("party.party", ["code", "=", "STAYS-1"]) > 0
 
 
