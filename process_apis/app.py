@@ -183,11 +183,17 @@ def _lanes(made: Tier) -> Lifespan:
                 made.worker.poke()
             await asyncio.sleep(chosen.timer_s)
 
+    async def repriced() -> None:
+        while True:
+            await asyncio.sleep(chosen.medians_s)
+            await made.replica.reprice(made.database)
+
     lanes: dict[str, Callable[[], Awaitable[None]]] = {
         "evaluation": lambda: made.worker.run(chosen.idle_s),
         "master data": lambda: made.poller.run_master(chosen.master_poll_s),
         "time": lambda: made.poller.run_time(chosen.time_poll_s),
         "timer": timed,
+        "usual prices": repriced,
     }
 
     @asynccontextmanager

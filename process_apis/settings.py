@@ -11,7 +11,8 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
 
     sources: `<instance>/<port>` of the systems to read. erp_instance_of: by legal entity;
     default_erp for the others. allow_self_release: one person may approve and release.
-    batch: entries a turn. lanes: False for a process that only answers.
+    medians_s: how often usual prices are found anew. batch: entries a turn.
+    lanes: False for a process that only answers.
     """
 
     tenant: str = "acme"
@@ -30,6 +31,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
     time_poll_s: float = 2.0
     idle_s: float = 1.0
     timer_s: float = 300.0
+    medians_s: float = 300.0
     batch: int = 2_000
     lanes: bool = True
     allow_self_release: bool = False

@@ -86,7 +86,8 @@ time_entry = Table(
     # Someone asked for another evaluation: a mended cause, a waiver, an earlier entry of the day.
     Column("redrive", Boolean, nullable=False, server_default=text("false")),
     Index("ix_time_entry_resource_work_date", "resource", "work_date"),
-    Index("ix_time_entry_project", "project"),
+    # Covers the sum of a person's hours on a project, which every turn asks for.
+    Index("ix_time_entry_project", "project", "resource", "billing_state", "minutes"),
 )
 Index(
     "ix_time_entry_redrive",

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
 from contracts.entities.time_entry import TimeEntry
 from process_apis import bulk
-from process_apis.intake import claim
+from process_apis.intake import claim, hours
 from process_apis.intake.claim import Case, Claimed
 from process_apis.journeys.approved_time_to_invoice.rules import (
     Outcome,
@@ -38,11 +38,13 @@ def judge(
     changed = {day for case in cases.values() for day in _days_of(case)}
     neighbours = _neighbours(connection, changed, cases)
     peers = _peers(cases.values(), neighbours, snapshot)
-    outcomes = _judged(connection, cases.values(), peers, snapshot, today)
+    minutes = _minutes(connection, cases.values(), snapshot)
+    outcomes = _judged(connection, cases.values(), peers, minutes, snapshot, today)
     joined = _joining(cases, outcomes, neighbours, lambda entry: snapshot.person(entry.resource))
     if joined:
-        outcomes |= _judged(connection, joined, peers, snapshot, today)
         cases.update((case.entry_id, case) for case in joined)
+        minutes = _minutes(connection, cases.values(), snapshot)
+        outcomes |= _judged(connection, joined, peers, minutes, snapshot, today)
     return outcomes
 
 
@@ -73,7 +75,7 @@ def _peers(
 ) -> dict[Day, list[Peer]]:
     by_day: dict[Day, list[Peer]] = {}
     for case in cases:
-        if _live(case):
+        if hours.live(case.entry):
             day = (case.person, case.entry.work_date)
             by_day.setdefault(day, []).append(peer_of(case.entry, snapshot))
     for day, rows in neighbours.items():
@@ -83,14 +85,16 @@ def _peers(
     return by_day
 
 
-def _live(case: Case) -> bool:
-    return not case.entry.deleted and case.entry.status in ("APPROVED", "SUBMITTED")
+def _minutes(connection: Connection, cases: Iterable[Case], snapshot: Snapshot) -> dict[str, int]:
+    worked = [hours.Worked(case.entry, case.person, case.stored) for case in cases]
+    return hours.others(connection, worked, snapshot)
 
 
 def _judged(
     connection: Connection,
     cases: Iterable[Case],
     peers: Mapping[Day, list[Peer]],
+    minutes: Mapping[str, int],
     snapshot: Snapshot,
     today: date,
 ) -> dict[str, Outcome]:
@@ -103,6 +107,7 @@ def _judged(
             snapshot,
             peers=peers.get((case.person, case.entry.work_date), ()),
             today=today,
+            worked_minutes=minutes.get(case.entry_id),
             waived=waived.get((case.entry_id, case.version), nothing),
         )
         for case in listed

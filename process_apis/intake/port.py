@@ -14,7 +14,7 @@ from contracts.ports.process.time_entries import (
     IntakeProgress,
 )
 from contracts.problem import Fault, Problem
-from process_apis.intake import reading, receive
+from process_apis.intake import claim, hours, reading, receive
 from process_apis.intake.evaluate import state_of
 from process_apis.intake.worker import Worker
 from process_apis.journeys.approved_time_to_invoice.rules import Peer, evaluate, peer_of
@@ -70,7 +70,13 @@ class TimeEntriesPort:
     ) -> tuple[EvaluationReply, ...]:
         """Each entry among the others of the request that fall on the same person and day."""
         today = clock.now().date()
+        stored = claim.load(connection, {str(entry.ref) for entry in body.entries})
         with self._replica.reading(connection) as snapshot:
+            worked = [
+                hours.Worked(e, snapshot.person(e.resource), stored.get(str(e.ref)))
+                for e in body.entries
+            ]
+            minutes = hours.others(connection, worked, snapshot)
             by_day: dict[tuple[str, object], list[Peer]] = {}
             for entry in body.entries:
                 day = (snapshot.person(entry.resource), entry.work_date)
@@ -80,6 +86,7 @@ class TimeEntriesPort:
                     entry,
                     snapshot,
                     today=today,
+                    worked_minutes=minutes.get(str(entry.ref)),
                     peers=by_day[snapshot.person(entry.resource), entry.work_date],
                 )
                 for entry in body.entries

@@ -21,7 +21,8 @@ from contracts.entities.party import LegalEntity
 from contracts.entities.record import CrossReference
 from process_apis import counters, work_items
 from process_apis.journeys.approved_time_to_invoice.rules import Policies, Snapshot
-from process_apis.replica import store
+from process_apis.replica import medians, store
+from process_apis.replica.medians import Medians
 
 T = TypeVar("T")
 CHANGES = "replica:changes"
@@ -55,6 +56,7 @@ class Replica:
         self._default_erp = default_erp
         self._policies = policies or Policies()
         self._guard = threading.RLock()
+        self._medians: Medians = {}
         self._snapshot = self._empty()
         self._number = -1
 
@@ -80,8 +82,22 @@ class Replica:
                 return
 
         await database.read(look)
+        await self.reprice(database)
         gc.collect()
         gc.freeze()  # the snapshot stays; the collector need not walk it again and again
+
+    async def reprice(self, database: Database) -> None:
+        """Find the usual prices anew. Judgements kept in memory go only when a price has moved."""
+
+        def look(connection: Connection) -> None:
+            found = medians.groups(connection, clock.now().date())
+            with self._guard:
+                usual = medians.medians(found, self._snapshot)
+                if usual != self._medians:
+                    self._medians = usual
+                    self._snapshot.set_medians(usual)
+
+        await database.read(look)
 
     async def take(
         self,
@@ -144,9 +160,11 @@ class Replica:
         self._number = number
 
     def _empty(self) -> Snapshot:
-        return Snapshot.build(
+        made = Snapshot.build(
             (), (), erp_instance_of=self._erp_instance_of, policies=self._policies, version="0"
         )
+        made.set_medians(self._medians)
+        return made
 
     def _route(self, records: Sequence[MasterRecord]) -> None:
         """Legal entities without a route of their own go to the default ERP."""

@@ -314,7 +314,12 @@ def upgrade() -> None:
         sa.Column("redrive", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_time_entry")),
     )
-    op.create_index("ix_time_entry_project", "time_entry", ["project"], unique=False)
+    op.create_index(
+        "ix_time_entry_project",
+        "time_entry",
+        ["project", "resource", "billing_state", "minutes"],
+        unique=False,
+    )
     op.create_index(
         "ix_time_entry_redrive",
         "time_entry",
