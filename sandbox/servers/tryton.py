@@ -298,9 +298,14 @@ def _initialise(
         log=log,
     )
 
+    told = [-1]
+
     def done() -> bool:
-        far = min(1.0, log.stat().st_size / INIT_LOG_BYTES)
-        report("preparing the ERP's database, once", 0.12 + 0.68 * far)
+        size = log.stat().st_size
+        if size != told[0]:
+            told[0] = size
+            far = min(1.0, size / INIT_LOG_BYTES)
+            report("preparing the ERP's database, once", 0.12 + 0.68 * far)
         return process.poll() == 0
 
     try:
