@@ -96,7 +96,7 @@ class Desk:
                 reason=body.reason,
             )  # fmt: skip
             ids = _ids(connection, id, "DRAFT", "APPROVED")
-            drafts.give_back(connection, ids, at, telling)
+            drafts.give_back(connection, ids, around().snapshot(), at, telling)
 
         return await self._decide(id, cancel)
 

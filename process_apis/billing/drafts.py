@@ -16,6 +16,7 @@ from contracts.entities.ledger import BillableTransaction, Invoice
 from contracts.ids import uuid7
 from contracts.ports.process.billing import BillingRunRequest
 from process_apis import bulk
+from process_apis.billing.moved import client_of, move_entries
 from process_apis.billing.reading import invoice_of, request_of
 from process_apis.billing.telling import Telling
 from process_apis.events import Fact, fact
@@ -33,7 +34,6 @@ from process_apis.tables import (
     invoice_line,
     invoice_transaction,
     ledger,
-    time_entry,
 )
 
 _RUN_LOCK = 0x62696C6C  # any number that nobody else locks
@@ -76,12 +76,6 @@ def ready_rows(
     return [row for row in rows if client_of(snapshot, row.contract) in wanted]
 
 
-def client_of(snapshot: Snapshot, contract: str) -> str:
-    """The client of a contract, by code; empty when it is not known."""
-    record: Any = snapshot.get("contract", contract)
-    return snapshot.resolve("client", record.client) or "" if record is not None else ""
-
-
 def make(
     connection: Connection,
     rows: Iterable[BillableTransaction],
@@ -106,16 +100,26 @@ def make(
     _insert(connection, list(zip(invoices, kept, strict=True)), at)
     _claim(connection, list(zip(invoices, kept, strict=True)))
     ids = [each.id for each in invoices]
-    move_entries(connection, ids, "READY", "ON_DRAFT", telling)
+    move_entries(
+        connection, ids, "READY", "ON_DRAFT", snapshot=snapshot, at=at, telling=telling
+    )
     headers = connection.execute(select(invoice).where(bulk.among(connection, invoice.c.id, ids)))
     telling.tell(invoice_fact("invoice.drafted", each, at) for each in headers.all())
     return invoices, len(drafts) - len(kept)
 
 
-def give_back(connection: Connection, ids: Sequence[str], at: datetime, telling: Telling) -> None:
+def give_back(
+    connection: Connection,
+    ids: Sequence[str],
+    snapshot: Snapshot,
+    at: datetime,
+    telling: Telling,
+) -> None:
     """Cancel drafts: their rows are READY again."""
     release_waiting(connection, ids)
-    move_entries(connection, ids, "ON_DRAFT", "READY", telling)
+    move_entries(
+        connection, ids, "ON_DRAFT", "READY", snapshot=snapshot, at=at, telling=telling
+    )
     connection.execute(
         update(ledger)
         .where(bulk.among(connection, ledger.c.invoice_id, ids), ledger.c.status == "ON_DRAFT")
@@ -178,7 +182,7 @@ def recalculate(
         if len(drafts) == 1 and drafts[0].flag == "INVOICE":
             telling.tell([_summed_anew(connection, row, drafts[0], at)])
         else:
-            give_back(connection, [row.id], at, telling)
+            give_back(connection, [row.id], snapshot, at, telling)
 
 
 def _summed_anew(connection: Connection, row: Row[Any], draft: DraftInvoice, at: datetime) -> Fact:
@@ -242,20 +246,6 @@ def _claim(connection: Connection, made: Sequence[tuple[Invoice, DraftInvoice]])
         connection, ledger, "id", ("status", "invoice_id", "invoice_line"),
         [("ON_DRAFT", i.id, line, id) for i, draft in made for id, line, _ in draft.billed],
     )  # fmt: skip
-
-
-def move_entries(
-    connection: Connection, ids: Sequence[str], before: str, after: str, telling: Telling
-) -> None:
-    """Entries on these invoices in state `before` are now `after`."""
-    sources = select(ledger.c.source_id).where(bulk.among(connection, ledger.c.invoice_id, ids))
-    moved = connection.execute(
-        update(time_entry)
-        .where(time_entry.c.entry_id.in_(sources), time_entry.c.billing_state == before)
-        .values(billing_state=after)
-    ).rowcount
-    telling.count(f"entries:{before}", -moved)
-    telling.count(f"entries:{after}", moved)
 
 
 def release_waiting(connection: Connection, ids: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from time import perf_counter
 
+import msgspec
 import pytest
 from erp_witness import Witness
 from office import request_of, until
@@ -16,7 +17,7 @@ from process_apis.billing.around import around
 from process_apis.billing.drafts import recalculate
 from process_apis.billing.telling import Telling
 from process_apis.runs import Runs
-from process_apis.tables import audit_entry, invoice_transaction, ledger, time_entry
+from process_apis.tables import audit_entry, event_log, invoice_transaction, ledger, time_entry
 
 
 async def previewed(office, **more):
@@ -98,6 +99,42 @@ async def test_cancelled_run_gives_every_row_back(opened):
             await office.desk.cancel_run(released, Decision())
         assert late.value.fault is Fault.CONFLICT
         await until(lambda: office.state_of(released), "DONE")
+
+
+async def told(office):
+    """(entry, state, client, partition) as a dashboard hears it, in order."""
+
+    def look(c):
+        query = select(event_log).where(event_log.c.type == "firmwire.time_entry.evaluated.v1")
+        rows = c.execute(query.order_by(event_log.c.position)).all()
+        return [(msgspec.json.decode(row.payload), row.partitionkey) for row in rows]
+
+    found = await office.database.read(look)
+    return [
+        (data["entry_id"], data["billing_state"], data["client"], partition)
+        for data, partition in found
+    ]
+
+
+async def test_dashboards_hear_where_every_entry_went(opened):
+    """Onto a draft, off it when the run is cancelled, onto another, and into the books."""
+    async with opened(Witness(), rows_each=2) as office:
+        run = await previewed(office)
+        with office.acting("bob"):
+            await office.desk.cancel_run(run.id, Decision())
+        await office.released(request_of(seed="2"))
+
+        async def statuses():
+            return sorted(await office.statuses())
+
+        await until(statuses, ["CANCELLED", "POSTED"])
+        heard = await told(office)
+        for entry in ("psa:1-0", "psa:1-1"):
+            states = [state for id, state, _, _ in heard if id == entry]
+            assert states == ["ON_DRAFT", "READY", "ON_DRAFT", "BILLED"]
+        assert {(client, partition) for _, _, client, partition in heard} == {
+            ("CL-0001", "contract:C-0001")
+        }
 
 
 async def test_trace_leads_from_a_line_to_approvals_and_attempts(opened):
