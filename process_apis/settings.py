@@ -20,8 +20,8 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
     log_form: str = "json"
     durable: Durable = field(default_factory=Durable)
     host: str = "127.0.0.1"
-    port: int = 8092
-    system_url: str = "http://127.0.0.1:8091"
+    port: int = 8102
+    system_url: str = "http://127.0.0.1:8101"
     sources: tuple[str, ...] = (
         "salesforce/crm", "kantata/psa", "workday/hcm", "netsuite/erp", "float/scheduling",
     )  # fmt: skip

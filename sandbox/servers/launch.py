@@ -79,10 +79,10 @@ def given(*names: str) -> str | None:
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a program inherits, and more. UTC and UTF-8 whatever the machine's taste."""
+    unwanted = ("PG", "PYTHON", "TRYTON")
     # house: environment other people's programs expect what a shell would hand them
-    inherited = {
-        k: v for k, v in os.environ.items() if not k.startswith(("PG", "PYTHON", "TRYTON"))
-    }
+    ours = os.environ
+    inherited = {k: v for k, v in ours.items() if not k.startswith(unwanted)}
     return inherited | {"TZ": "UTC", "LC_ALL": "C.UTF-8"} | dict(more or {})
 
 

@@ -281,11 +281,13 @@ class Kantata:
 
     async def approve_time(self, body: ApprovalRequest) -> None:
         """Through the submissions the entries are on; an entry without one is refused."""
-        ids = ",".join(body.entry_ids)
-        here = await self._pages.get(
-            "/time_entries", {"only": ids, "per_page": feeds.PAGE_MAX}, bulk=False
-        )
-        waiting = [e for e in here.of(wire.TimeEntry) if not e.approved]
+        waiting: list[wire.TimeEntry] = []
+        for first in range(0, len(body.entry_ids), feeds.PAGE_MAX):
+            ids = ",".join(body.entry_ids[first : first + feeds.PAGE_MAX])
+            here = await self._pages.get(
+                "/time_entries", {"only": ids, "per_page": feeds.PAGE_MAX}, bulk=False
+            )
+            waiting += [e for e in here.of(wire.TimeEntry) if not e.approved]
         for id in sorted({e.active_submission_id or "" for e in waiting}):
             if not id:
                 raise Problem(Fault.CONFLICT, "An entry has not been submitted for approval.")
