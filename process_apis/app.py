@@ -80,7 +80,8 @@ def tier(chosen: ProcessSettings, signer: Signer, database: Database) -> Tier:
 
     poller = Poller(
         database, replica, systems,
-        sources=chosen.sources, tenant=chosen.tenant, arrived=worker.poke, mended=mended,
+        sources=chosen.sources, tenant=chosen.tenant, owner=chosen.durable.executor,
+        arrived=worker.poke, mended=mended,
     )  # fmt: skip
     return Tier(chosen, database, systems, replica, worker, poller, mended, source)
 
@@ -206,6 +207,8 @@ def _lanes(made: Tier) -> Lifespan:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if tasks:
+                await made.poller.leave()
             events.wake()  # readers that wait for the next event need wait no longer
 
     return running

@@ -173,6 +173,8 @@ sync_cursor = Table(
     Column("records", BigInteger, nullable=False, server_default="0"),
     Column("last_polled_at", Instant),
     code("say"),
+    code("held_by"),  # the process that polls it, and until when if it says no more
+    Column("held_until", Instant),
 )
 
 # ---- the ledger --------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from contracts.ports.system.scheduling import Scheduling
 from contracts.ports.system.system import System
 from contracts.problem import Problem
 from process_apis.intake import receive
+from process_apis.replica import lease
 from process_apis.replica.replica import Mended, Replica, Taken
 from process_apis.systems import Systems
 from process_apis.tables import sync_cursor
@@ -55,11 +56,17 @@ class Feed(Struct, frozen=True, order=True):
     def __str__(self) -> str:
         return f"{self.system}/{self.port}/{self.stream}"
 
+    @property
+    def place(self) -> lease.Place:
+        """Its key in `sync_cursor`."""
+        return self.system, self.port, self.stream
+
 
 class Poller:
-    """Drains feeds. sources: `<instance>/<port>`. arrived: called after entries came in.
+    """Drains the feeds no other process is polling. sources: `<instance>/<port>`.
 
-    mended: called after records or references changed.
+    owner: tells processes apart, and stays through a restart, which then need not wait for itself.
+    arrived: called after entries came in. mended: after records or references changed.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Poller:
         *,
         sources: Sequence[str],
         tenant: str,
+        owner: str,
         arrived: Callable[[], None],
         mended: Mended,
     ) -> None:
@@ -78,6 +86,7 @@ class Poller:
         self._arrived, self._mended = arrived, mended
         self._feeds: dict[str, tuple[Feed, ...]] = {}
         self._locks: dict[Feed, asyncio.Lock] = {}
+        self._owner = owner
 
     async def run_master(self, every_s: float) -> None:
         """For ever: all master streams."""
@@ -92,13 +101,24 @@ class Poller:
                 await self.drain(feed)
             await asyncio.sleep(every_s)
 
-    async def master(self, streams: Sequence[str] = ()) -> None:
+    async def master(self, streams: Sequence[str] = (), *, force: bool = False) -> None:
         """Drain these master streams once; empty means all. Systems side by side."""
-        await asyncio.gather(*(self._source(source, streams) for source in self._sources))
+        await asyncio.gather(*(self._source(source, streams, force) for source in self._sources))
 
-    async def drain(self, feed: Feed) -> None:
-        """Read a feed to its end. What fails is said in its state, and tried again next time."""
+    async def leave(self) -> None:
+        """Give all feeds back, for another process to go on at once."""
+        await self._database.write(lambda c: lease.release(c, self._owner))
+
+    async def drain(self, feed: Feed, *, force: bool = False) -> None:
+        """Read a feed to its end. What fails is said in its state, and tried again next time.
+
+        Another process may be at it; then nothing is done, unless force takes the feed over.
+        """
         async with self._locks.setdefault(feed, asyncio.Lock()):
+            if not await self._database.write(
+                lambda c: lease.take(c, feed.place, self._owner, clock.now(), force=force)
+            ):
+                return
             try:
                 while await self._page(feed):
                     pass
@@ -111,16 +131,19 @@ class Poller:
                 await self._stalled(feed, reason)
 
     async def sync(self, wanted: Sequence[str]) -> None:
-        """Drain these streams, by name or `<instance>/<port>/<stream>`; empty means every one."""
-        await self.master(wanted)
+        """Drain these streams, by name or `<instance>/<port>/<stream>`; empty means every one.
+
+        Somebody asked this process and waits for it, so it takes the feeds over.
+        """
+        await self.master(wanted, force=True)
         for feed in self._time_feeds():
             if not wanted or feed.stream in wanted or str(feed) in wanted:
-                await self.drain(feed)
+                await self.drain(feed, force=True)
 
-    async def _source(self, source: str, wanted: Sequence[str]) -> None:
+    async def _source(self, source: str, wanted: Sequence[str], force: bool) -> None:
         for feed in await self._feeds_of(source):
             if not wanted or feed.stream in wanted or str(feed) in wanted:
-                await self.drain(feed)
+                await self.drain(feed, force=force)
 
     async def _feeds_of(self, source: str) -> tuple[Feed, ...]:
         if source not in self._feeds:
@@ -157,8 +180,8 @@ class Poller:
         if feed.stream == TIME:
             psa = cast(Psa, self._port(feed.system, feed.port))
             page: Page[Any] = await psa.time_entries(cursor=cursor, limit=PAGE)
-            await self._database.write(lambda c: self._entries(c, feed, page))
-            if page.items:
+            held = await self._database.write(lambda c: self._entries(c, feed, page))
+            if held and page.items:
                 self._arrived()
         else:
             port = self._port(feed.system, feed.port)
@@ -166,11 +189,18 @@ class Poller:
             taken = await self._replica.write(
                 self._database, lambda c: self._records(c, feed, page)
             )
-            if taken.keys:
+            held = taken is not None
+            if taken is not None and taken.keys:
                 await self._mended(taken)
-        return page.more and page.next_cursor != cursor
+        return held and page.more and page.next_cursor != cursor
 
-    def _entries(self, connection: Connection, feed: Feed, page: Page[TimeEntry]) -> None:
+    def _holds(self, connection: Connection, feed: Feed) -> bool:
+        """Whoever took the feed over reads this page too: then it is theirs."""
+        return lease.renew(connection, feed.place, self._owner, clock.now())
+
+    def _entries(self, connection: Connection, feed: Feed, page: Page[TimeEntry]) -> bool:
+        if not self._holds(connection, feed):
+            return False
         source = f"/{self._tenant}/{feed.system}"
         arrivals = [
             receive.arrival(source, f"time_entry:{entry.ref}:{entry.source_version}", entry)
@@ -178,8 +208,11 @@ class Poller:
         ]
         accepted, _ = receive.store(connection, arrivals, clock.now())
         _moved(connection, feed, page.next_cursor or "", accepted)
+        return True
 
-    def _records(self, connection: Connection, feed: Feed, page: Page[Any]) -> Taken:
+    def _records(self, connection: Connection, feed: Feed, page: Page[Any]) -> Taken | None:
+        if not self._holds(connection, feed):
+            return None
         taken = self._replica.taken(connection, page.items)
         _moved(connection, feed, page.next_cursor or "", taken.records)
         return taken

@@ -292,6 +292,8 @@ def upgrade() -> None:
         sa.Column("records", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("last_polled_at", Instant(), nullable=True),
         sa.Column("say", sa.String(), server_default="", nullable=False),
+        sa.Column("held_by", sa.String(), server_default="", nullable=False),
+        sa.Column("held_until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("system", "port", "stream", name=op.f("pk_sync_cursor")),
     )
     op.create_table(

@@ -1,13 +1,14 @@
 """The lanes against a system tier on a real socket: pages, cursors, silence, what is set free."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from chassis import identity
+from chassis import clock, identity
 from chassis.identity import Signer, Verifier
 from chassis.serve import routes
 from chassis.server import serving
@@ -17,10 +18,10 @@ from contracts.ids import Ref
 from contracts.paging import Page
 from contracts.ports.system.psa import Psa
 from contracts.problem import Fault, Problem
-from process_apis.replica import poll
+from process_apis.replica import lease, poll
 from process_apis.replica.poll import Feed, Poller
 from process_apis.systems import Systems
-from process_apis.tables import cross_reference, master_record
+from process_apis.tables import cross_reference, master_record, sync_cursor
 
 
 class Source:
@@ -76,9 +77,70 @@ async def poller(world: Any, source: Source, tmp_path: Path) -> AsyncIterator[Po
         systems = Systems(base_url, signer)
         yield Poller(
             world.database, world.replica, systems,
-            sources=["kantata/psa"], tenant="acme", arrived=world.worker.poke, mended=world.mended,
+            sources=["kantata/psa"], tenant="acme", owner="process-1",
+            arrived=world.worker.poke, mended=world.mended,
         )  # fmt: skip
         await systems.aclose()
+
+
+@pytest.fixture
+async def second(world: Any, source: Source, poller: Poller) -> Poller:
+    """Another process on the same database, with a replica of its own."""
+    return Poller(
+        world.database, world.another_replica(), poller._systems,
+        sources=["kantata/psa"], tenant="acme", owner="process-2",
+        arrived=world.worker.poke, mended=world.mended,
+    )  # fmt: skip
+
+
+TIME = Feed("kantata", "psa", "time_entries")
+
+
+async def test_one_of_two_processes_polls_a_feed(
+    world: Any, source: Source, poller: Poller, second: Poller
+) -> None:
+    """The vendor's quota is spent once; the other takes over when the first leaves or is gone."""
+    source.entries = [world.entry()]
+    await poller.drain(TIME)
+    await second.drain(TIME)
+    assert len(source.calls) == 1
+    await poller.leave()
+    await second.drain(TIME)
+    await poller.drain(TIME)
+    assert len(source.calls) == 2
+    with clock.using(clock.Fixed(clock.now() + timedelta(seconds=lease.LEASE_S + 1))):
+        await poller.drain(TIME)
+        await second.drain(TIME)
+    assert len(source.calls) == 3
+
+
+async def test_a_page_of_one_who_lost_the_feed_is_not_taken(
+    world: Any, source: Source, poller: Poller, second: Poller
+) -> None:
+    """A poller that was too slow commits nothing: cursor and records are the new holder's."""
+    source.streams_held["project"] = [world.records["project"]]
+    source.entries = [world.entry(str(n), minutes=n) for n in range(1, 8)]
+    await poller.drain(TIME)
+    before = world.rows(select(sync_cursor).where(sync_cursor.c.stream == "time_entries"))
+    assert await second._database.write(
+        lambda c: lease.take(c, TIME.place, second._owner, clock.now(), force=True)
+    )
+    source.entries.append(world.entry("8", minutes=8))
+    assert await poller._page(TIME) is False
+    after = world.rows(select(sync_cursor).where(sync_cursor.c.stream == "time_entries"))
+    assert [(r.cursor, r.records) for r in after] == [(r.cursor, r.records) for r in before]
+    await second.drain(TIME)
+    await world.worker.drain()
+    assert {world.state(str(n)) for n in range(1, 9)} == {"READY"}
+
+
+async def test_who_is_asked_to_sync_takes_the_feeds_over(
+    world: Any, source: Source, poller: Poller, second: Poller
+) -> None:
+    """A person waits for the answer of the process they reached."""
+    await poller.sync(["time_entries"])
+    await second.sync(["time_entries"])
+    assert len(source.calls) == 2
 
 
 async def test_time_flows_from_the_feed_to_the_ledger(
