@@ -178,19 +178,24 @@ def looked(
     row = locked(connection, id)
     if row.status in ("POSTED", "ERP_CONFLICT", "CANCELLED"):
         return str(row.status)
+    ours, _ = document(connection, row) if found else (None, [])
+    differs: dict[str, object] = {}
+    if found is not None:
+        unsaid: dict[str, object] = {"document": "can no longer be said in the ERP's ids"}
+        differs = same(ours, found) if ours is not None else unsaid
+    # An ERP that creates and posts in two calls may have been left with a draft of ours: nothing
+    # is posted yet, and sending it again makes the connector go on where it stopped.
+    there = found is not None and (bool(differs) or found.status != "DRAFT")
     connection.execute(
         posting_attempt.insert().values(
             invoice_id=id, attempt_no=_next(connection, id), kind="LOOKUP",
             request_hash=row.content_hash, sent_at=at, deadline_at=at, finished_at=at,
-            outcome="ABSENT" if found is None else "FOUND",
+            outcome="FOUND" if there else "ABSENT",
             detail=_encode({} if found is None else {"erp_id": found.ref.id}),
         )
     )  # fmt: skip
-    if found is None:
+    if found is None or not there:
         return "ABSENT"
-    ours, _ = document(connection, row)
-    unsaid: dict[str, object] = {"document": "can no longer be said in the ERP's ids"}
-    differs = same(ours, found) if ours is not None else unsaid
     if differs:
         conflict(connection, id, attempt_no, differs, at, telling)
         return "ERP_CONFLICT"
