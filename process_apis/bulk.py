@@ -6,6 +6,7 @@ Source  SQLite json_each; PostgreSQL COPY and unnest.
 """
 
 import gc
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from sqlalchemy import (
     select,
 )
 
+from contracts.ids import uuid7
 from process_apis.columns import instant_text
 
 _PLAIN = re.compile(r"[a-z_]+")
@@ -106,6 +108,18 @@ def among(
         return column.in_(select(each.c.value))
     kind = BigInteger if listed and isinstance(listed[0], int) else String
     return column == any_(bindparam(None, listed, ARRAY(kind)))
+
+
+def ids(at: datetime, count: int) -> list[str]:
+    """As many ids as `contracts.ids.uuid7` would make one by one, with one question for chance.
+
+    They share the first, random half of an id of their own and count in the other.
+    """
+    if not count:
+        return []
+    first = uuid7(at)
+    start = int.from_bytes(os.urandom(5), "big")
+    return [f"{first[:24]}{start + n:012x}" for n in range(count)]
 
 
 @contextmanager

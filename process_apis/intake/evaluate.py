@@ -276,7 +276,7 @@ class _Writing:
 
     def _ledger(self) -> None:
         plan = self.booking
-        ids = [uuid7(self.at) for _ in range(len(plan.new) + len(plan.reversed))]
+        ids = bulk.ids(self.at, len(plan.new) + len(plan.reversed))
         booking.write(self.connection, plan, ids, self.stamp)
         for row in plan.reversed:
             reversal = {"reversed": row, "cause": "CORRECTION"}

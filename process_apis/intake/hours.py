@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Row, text
 
 from contracts.entities.time_entry import TimeEntry
-from process_apis.journeys.approved_time_to_invoice.rules import Snapshot, case_of
+from process_apis.journeys.approved_time_to_invoice.rules import case as rules
 
 _SUMS_SQLITE = text(
     "SELECT t.resource, t.project, sum(t.minutes) FROM json_each(:pairs) AS p "
@@ -29,11 +29,15 @@ Pair = tuple[str, str]
 
 
 class Worked(NamedTuple):
-    """An entry as it will be. person: its key. stored: its row until now, if any."""
+    """An entry as it will be. person: its key. stored: its row until now, if any.
+
+    case: what the rules know of its person, project and assignment.
+    """
 
     entry: TimeEntry
     person: str
     stored: Row[Any] | None
+    case: rules.Case
 
 
 def live(entry: TimeEntry) -> bool:
@@ -41,11 +45,11 @@ def live(entry: TimeEntry) -> bool:
     return not entry.deleted and entry.status in ("APPROVED", "SUBMITTED")
 
 
-def others(connection: Connection, worked: Sequence[Worked], snapshot: Snapshot) -> dict[str, int]:
+def others(connection: Connection, worked: Sequence[Worked]) -> dict[str, int]:
     """Minutes of the other live entries of (person, project), by entry id; planned work only."""
     planned: list[tuple[Worked, Pair]] = []
     for each in worked:
-        case = case_of(each.entry, snapshot)
+        case = each.case
         if case.assignment is not None and case.assignment.planned_minutes and case.project:
             planned.append((each, (each.person, case.project.code)))
     if not planned:

@@ -18,6 +18,7 @@ from process_apis.journeys.approved_time_to_invoice.rules import (
     Outcome,
     Peer,
     Snapshot,
+    case_of,
     evaluate,
     peer_of,
 )
@@ -38,13 +39,11 @@ def judge(
     changed = {day for case in cases.values() for day in _days_of(case)}
     neighbours = _neighbours(connection, changed, cases)
     peers = _peers(cases.values(), neighbours, snapshot)
-    minutes = _minutes(connection, cases.values(), snapshot)
-    outcomes = _judged(connection, cases.values(), peers, minutes, snapshot, today)
+    outcomes = _judged(connection, cases.values(), cases.values(), peers, snapshot, today)
     joined = _joining(cases, outcomes, neighbours, lambda entry: snapshot.person(entry.resource))
     if joined:
         cases.update((case.entry_id, case) for case in joined)
-        minutes = _minutes(connection, cases.values(), snapshot)
-        outcomes |= _judged(connection, joined, peers, minutes, snapshot, today)
+        outcomes |= _judged(connection, joined, cases.values(), peers, snapshot, today)
     return outcomes
 
 
@@ -73,11 +72,16 @@ def _neighbours(
 def _peers(
     cases: Iterable[Case], neighbours: Mapping[Day, list[Row[Any]]], snapshot: Snapshot
 ) -> dict[Day, list[Peer]]:
-    by_day: dict[Day, list[Peer]] = {}
+    """Only of days with more than one entry: an entry alone has nobody to be compared with."""
+    live: dict[Day, list[TimeEntry]] = {}
     for case in cases:
         if hours.live(case.entry):
-            day = (case.person, case.entry.work_date)
-            by_day.setdefault(day, []).append(peer_of(case.entry, snapshot))
+            live.setdefault((case.person, case.entry.work_date), []).append(case.entry)
+    by_day = {
+        day: [peer_of(entry, snapshot) for entry in entries]
+        for day, entries in live.items()
+        if len(entries) > 1 or day in neighbours
+    }
     for day, rows in neighbours.items():
         for row in rows:
             peer = peer_of(entry_of(row.payload), snapshot, billed=row.billing_state == "BILLED")
@@ -85,20 +89,19 @@ def _peers(
     return by_day
 
 
-def _minutes(connection: Connection, cases: Iterable[Case], snapshot: Snapshot) -> dict[str, int]:
-    worked = [hours.Worked(case.entry, case.person, case.stored) for case in cases]
-    return hours.others(connection, worked, snapshot)
-
-
 def _judged(
     connection: Connection,
-    cases: Iterable[Case],
+    wanted: Iterable[Case],
+    batch: Iterable[Case],
     peers: Mapping[Day, list[Peer]],
-    minutes: Mapping[str, int],
     snapshot: Snapshot,
     today: date,
 ) -> dict[str, Outcome]:
-    listed = list(cases)
+    """Outcomes of the wanted. batch: all whose hours change with this turn."""
+    listed = list(wanted)
+    known = {case.entry_id: case_of(case.entry, snapshot) for case in batch}
+    worked = [hours.Worked(c.entry, c.person, c.stored, known[c.entry_id]) for c in batch]
+    minutes = hours.others(connection, worked)
     waived = _waived(connection, [case for case in listed if case.stored is not None], today)
     nothing: frozenset[str] = frozenset()
     return {
@@ -109,6 +112,7 @@ def _judged(
             today=today,
             worked_minutes=minutes.get(case.entry_id),
             waived=waived.get((case.entry_id, case.version), nothing),
+            case=known[case.entry_id],
         )
         for case in listed
     }

@@ -17,7 +17,7 @@ from contracts.problem import Fault, Problem
 from process_apis.intake import claim, hours, reading, receive
 from process_apis.intake.evaluate import state_of
 from process_apis.intake.worker import Worker
-from process_apis.journeys.approved_time_to_invoice.rules import Peer, evaluate, peer_of
+from process_apis.journeys.approved_time_to_invoice.rules import Peer, case_of, evaluate, peer_of
 from process_apis.replica.replica import Replica
 
 DRY_RUN_MAX = 500
@@ -73,10 +73,12 @@ class TimeEntriesPort:
         stored = claim.load(connection, {str(entry.ref) for entry in body.entries})
         with self._replica.reading(connection) as snapshot:
             worked = [
-                hours.Worked(e, snapshot.person(e.resource), stored.get(str(e.ref)))
+                hours.Worked(
+                    e, snapshot.person(e.resource), stored.get(str(e.ref)), case_of(e, snapshot)
+                )
                 for e in body.entries
             ]
-            minutes = hours.others(connection, worked, snapshot)
+            minutes = hours.others(connection, worked)
             by_day: dict[tuple[str, object], list[Peer]] = {}
             for entry in body.entries:
                 day = (snapshot.person(entry.resource), entry.work_date)

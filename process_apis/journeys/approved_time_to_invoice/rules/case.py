@@ -7,13 +7,13 @@ date compared by a rule changes the answer.
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 
 from contracts.catalogue import CATALOGUE
 from contracts.entities.engagement import Assignment, Contract, ContractLine, Project, Task
-from contracts.entities.ledger import RateTrace
+from contracts.entities.ledger import RateTrace, TransactionDraft
 from contracts.entities.party import BillingAccount, Client, LegalEntity, Resource
 from contracts.entities.work_item import Finding, Severity
 from contracts.ids import Ref
@@ -78,7 +78,8 @@ class Case(Struct, kw_only=True):
     """Filled stage by stage; read-only once judged. Codes are empty while unknown.
 
     flag: how the work is billed after task, travel and fee lines had their say.
-    intercompany: findings that hold the intercompany rows only.
+    intercompany: findings that hold the intercompany rows only. amounts, worth, drafts: what was
+    worked out before, by minutes; entries of one case differ in little else.
     """
 
     snapshot: Snapshot
@@ -115,6 +116,7 @@ class Case(Struct, kw_only=True):
     intercompany: list[Finding] = field(default_factory=list)
     amounts: dict[int, tuple[int, Decimal]] = field(default_factory=dict)
     worth: dict[int, Money] = field(default_factory=dict)
+    drafts: dict[tuple[Any, ...], tuple[TransactionDraft, ...]] = field(default_factory=dict)
 
     @property
     def resource_code(self) -> str:

@@ -83,9 +83,13 @@ def evaluate(
     today: date,
     worked_minutes: int | None = None,
     waived: frozenset[str] = frozenset(),
+    case: Case | None = None,
 ) -> Outcome:
-    """Judge one version of an entry. README.md, one folder up, describes the parameters."""
-    case = case_of(entry, snapshot)
+    """Judge one version of an entry. README.md, one folder up, describes the parameters.
+
+    case: what `case_of` said of it under this snapshot, where it was asked already.
+    """
+    case = case or case_of(entry, snapshot)
     waiting = entry.status == "SUBMITTED" and entry.approval is None
     if entry.deleted or waiting or entry.status in WITHDRAWN:
         # Time that was never approved is not judged yet: its journey begins with the approval.

@@ -61,7 +61,7 @@ def judge(entry: TimeEntry, case: Case, peers: Sequence[Peer], today: date) -> l
             keys = (root, f"contract:{case.contract.code}")
             found.append(finding("ENTRY_TOO_OLD", root, *keys, age_days=age, allowed=allowed))
     _leave(entry, case, found)
-    _day(entry, case, [p for p in peers if p.source_id != str(entry.ref)], found)
+    _day(entry, case, peers, found)
     return found
 
 
@@ -86,20 +86,31 @@ def _leave(entry: TimeEntry, case: Case, found: list[Finding]) -> None:
             found.append(finding("LEAVE_CONFLICT", keys[0], *keys, kind=leave.kind))
 
 
-def _day(entry: TimeEntry, case: Case, peers: list[Peer], found: list[Finding]) -> None:
-    total = entry.minutes + sum(peer.minutes for peer in peers)
+def _day(entry: TimeEntry, case: Case, peers: Sequence[Peer], found: list[Finding]) -> None:
+    own: Peer | None = None
+    others: list[Peer] = []
+    id, total = str(entry.ref), entry.minutes
+    for peer in peers:
+        if peer.source_id == id:
+            own = peer
+        else:
+            others.append(peer)
+            total += peer.minutes
     policies = case.snapshot.policies
-    person = case.snapshot.person(entry.resource)
-    root = f"day:{person}/{entry.work_date.isoformat()}"
-    entries = sorted(peer.source_id for peer in peers)
     country = case.resource.country if case.resource is not None else ""
     limit = policies.day_limit_by_country.get(country, policies.day_limit_minutes)
-    if total > DAY_MINUTES and peers:
-        found.append(finding("DAY_OVER_24H", root, minutes=total, entries=entries))
-    elif total > limit:
-        found.append(finding("DAY_OVER_LIMIT", root, minutes=total, limit=limit))
-    if peers:
-        _neighbours(peer_of(entry, case.snapshot), peers, policies.duplicate_window_s, found)
+    if total > DAY_MINUTES or total > limit:
+        person = case.snapshot.person(entry.resource)
+        root = f"day:{person}/{entry.work_date.isoformat()}"
+        if total > DAY_MINUTES and others:
+            entries = sorted(peer.source_id for peer in others)
+            found.append(finding("DAY_OVER_24H", root, minutes=total, entries=entries))
+        elif total > limit:
+            found.append(finding("DAY_OVER_LIMIT", root, minutes=total, limit=limit))
+    if others:
+        if own is None or own.version != entry.source_version:
+            own = peer_of(entry, case.snapshot)
+        _neighbours(own, others, policies.duplicate_window_s, found)
 
 
 def _neighbours(own: Peer, peers: list[Peer], window_s: int, found: list[Finding]) -> None:

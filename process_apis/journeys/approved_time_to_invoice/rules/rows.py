@@ -9,6 +9,8 @@ Source  domain.md B.1 (1), B.3 (day rates, increments), B.5, C.8 (four rows acro
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from contracts.entities.ledger import TransactionDraft, TransactionStatus
 from contracts.entities.time_entry import TimeEntry
 from process_apis.journeys.approved_time_to_invoice.rules.case import Case
@@ -16,6 +18,7 @@ from process_apis.journeys.approved_time_to_invoice.rules.case import Case
 SIXTY = Decimal(60)
 ZERO = Decimal(0)
 ONE = Decimal(1)
+DRAFTS_MAX = 2  # a case: people book the same hours again and again, and there are many cases
 MODES = {"NEAREST": ROUND_HALF_UP, "UP": ROUND_CEILING, "DOWN": ROUND_FLOOR}
 
 
@@ -56,7 +59,26 @@ def _billed(case: Case, minutes: int) -> tuple[int, Decimal]:
 def build(
     entry: TimeEntry, case: Case, *, sales: TransactionStatus | None, hold: str
 ) -> tuple[TransactionDraft, ...]:
-    """All rows of one version. sales: status of the chargeable row; None for no sales rows."""
+    """All rows of one version. sales: status of the chargeable row; None for no sales rows.
+
+    Entries of one case with the same minutes have the same rows but for what they are rows of.
+    """
+    alike = (entry.minutes, entry.billable_minutes, sales, hold)
+    known = case.drafts.get(alike)
+    if known is None:
+        if len(case.drafts) >= DRAFTS_MAX:
+            case.drafts.clear()
+        known = case.drafts[alike] = _built(entry, case, sales, hold)
+        return known
+    id, version, day = str(entry.ref), entry.source_version, entry.work_date
+    return tuple(
+        [replace(row, source_id=id, source_version=version, work_date=day) for row in known]
+    )
+
+
+def _built(
+    entry: TimeEntry, case: Case, sales: TransactionStatus | None, hold: str
+) -> tuple[TransactionDraft, ...]:
     line, account, task = case.line, case.account, case.task
     common: dict[str, Any] = {
         "source_id": str(entry.ref),

@@ -114,7 +114,9 @@ class Snapshot:
 
     def scoped(self, kind: type[R], scope: str) -> list[R]:
         """All live records of a scope (without the entity and `@`), in order of their code."""
-        found = self._scoped.get(f"{kind.__struct_config__.tag}:@{scope}", {})
+        found = self._scoped.get(f"{kind.__struct_config__.tag}:@{scope}")
+        if not found:
+            return []
         return sorted(cast(Iterable[R], found.values()), key=lambda r: getattr(r, "code", ""))
 
     def external(self, entity: str, code: str, system: str) -> str | None:
