@@ -34,6 +34,8 @@ consumer = Table(
     Column("name", String, primary_key=True),
     Column("plan", ForeignKey("plan.name"), nullable=False),
     Column("owner", String, nullable=False, server_default=""),
+    Column("contact", String, nullable=False, server_default=""),
+    Column("tenant", String, nullable=False, server_default=""),
 )
 api_key = Table(
     "api_key",
@@ -50,6 +52,27 @@ api_key = Table(
     Column("expires_ms", BigInteger),
     Column("revoked_ms", BigInteger),
     Column("replaces", String),
+    Column("last_used_ms", BigInteger),
+)
+usage_hour = Table(
+    "usage_hour",
+    metadata,
+    Column("hour_s", BigInteger, primary_key=True),
+    Column("consumer", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("route", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("throttled", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+)
+usage_batch = Table(
+    "usage_batch",
+    metadata,
+    Column("worker", String, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
 )
 admin_token = Table(
     "admin_token",
