@@ -86,7 +86,7 @@ class Exchange:
     add on the way to the upstream, and on the way back. refused: a policy turned it away.
     status, sent_bytes: known in `on_end`.
     The rest belongs to the data plane: forward (header bytes to pass on), head, held (body that
-    waits), old (HTTP/1.0), over (ended), expects (100-continue), malformed (why).
+    waits), kept (body that may have to go again), old (HTTP/1.0), over (ended), expects (100-continue), malformed (why).
     """
 
     # Defaults live on the class: most requests never touch most of them.
@@ -98,6 +98,7 @@ class Exchange:
     problem: Problem | None = None
     use: "Use | None" = None
     held: list[bytes] | None = None
+    kept: list[bytes] | None = None
     head = (b"", b"")
     length_bytes = received_bytes = wire_bytes = sent_bytes = held_bytes = 0
     finished = status = 0

@@ -20,7 +20,8 @@ BODY_LIMIT_BYTES = 2_000_000
 class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
     """urls: origins that serve the same, e.g. `http://127.0.0.1:9001`. connections: most at once.
 
-    connect_s, idle_s: seconds to connect, and to keep an unused connection.
+    connect_s, idle_s: seconds to connect, and to keep an unused connection. health: a path that
+    answers 2xx while an instance is well, asked every health_every_s seconds; empty asks nothing.
     """
 
     name: Name
@@ -28,6 +29,8 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
     connections: Annotated[int, Meta(ge=1)] = 256
     connect_s: Annotated[float, Meta(gt=0)] = 2.0
     idle_s: Annotated[float, Meta(gt=0)] = 4.0
+    health: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~/-]*)?$")] = ""
+    health_every_s: Annotated[float, Meta(ge=0.1)] = 5.0
 
 
 class Route(Struct, frozen=True, forbid_unknown_fields=True):

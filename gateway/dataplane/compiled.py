@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.principal import Principal
 from gateway.dataplane.counters import Counts
-from gateway.dataplane.upstream import Pool
+from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers, hasher
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Tools

@@ -36,10 +36,14 @@ class Counts:
 
 
 def exposition(by_route: Mapping[str, Counts], gauges: Mapping[str, float]) -> bytes:
-    """All of it. gauges: name to value."""
+    """All of it. gauges: name to value; a name may carry labels, those of one name together."""
     lines: list[str] = []
+    before = ""
     for name, value in gauges.items():
-        lines += (f"# TYPE {name} gauge", f"{name} {value:g}")
+        if (bare := name.partition("{")[0]) != before:
+            lines.append(f"# TYPE {bare} gauge")
+            before = bare
+        lines.append(f"{name} {value:g}")
     lines.append("# TYPE firmwire_gateway_requests_total counter")
     for route, counts in by_route.items():
         lines += (

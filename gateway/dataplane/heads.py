@@ -16,7 +16,7 @@ HEADERS_MAX = 100
 HEAD_BYTES = 32_768
 TARGET_BYTES = 8_192
 
-_DROP, _KNOWN, _PASS = 0, 1, 2
+_DROP, _KNOWN, _PASS, _BOTH = range(4)
 
 _FATE: dict[bytes, int] = {
     **dict.fromkeys(
@@ -24,6 +24,7 @@ _FATE: dict[bytes, int] = {
             b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"trailer",
             b"upgrade", b"http2-settings", b"forwarded", b"via", b"x-real-ip", b"x-original-url",
             b"x-rewrite-url", b"x-consumer", b"x-client-ip", b"true-client-ip", b"x-tenant",
+            b"client-cert", b"client-cert-chain", b"x-client-cert", b"ssl-client-cert",
         ),
         _DROP,
     ),
@@ -37,6 +38,7 @@ _FATE: dict[bytes, int] = {
     ),
     b"firmwire-correlation-id": _PASS,
     b"firmwire-version": _PASS,
+    b"idempotency-key": _BOTH,
 }  # fmt: skip
 # Ours to set, whatever the caller sends: every other firmwire-*, x-forwarded-*, x-consumer-*.
 _OURS = (b"firmwire-", b"x-forward", b"x-consume", b"x-ssl-cli")
@@ -82,12 +84,14 @@ def malformed(x: Exchange, headers: list[Pair], version: str) -> str:
         if fate is None:
             if name[:9] not in _OURS and b"_" not in name:
                 forward += (name, b": ", value, b"\r\n")
-        elif fate is _KNOWN:
+        elif fate is _PASS:
+            forward += (name, b": ", value, b"\r\n")
+        elif fate:
             if name in known:
                 return f"The header {name.decode()} is given twice."
             known[name] = value
-        elif fate is _PASS:
-            forward += (name, b": ", value, b"\r\n")
+            if fate is _BOTH:
+                forward += (name, b": ", value, b"\r\n")
     x.forward = forward
     if size_bytes > HEAD_BYTES:
         return "The headers are too long."

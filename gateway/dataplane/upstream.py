@@ -1,16 +1,12 @@
-"""This file exists to speak HTTP/1.1 to the tiers: one protocol a connection, one pool an upstream.
+"""This file exists to speak HTTP/1.1 to the tiers: one protocol a connection.
 
-Owns   connections, kept alive and reused last in first out; the framing of replies.
-Fails  through the exchange's link: UNAVAILABLE (no connection: nothing happened),
-       UPSTREAM_BROKEN (the line was cut, or the reply cannot be used).
+Owns   the framing of replies; which request may be sent a second time when the line was cut.
+Fails  through the exchange's link: UPSTREAM_BROKEN (the line was cut, or the reply cannot be used).
 Source RFC 9112 sections 6.3 (length of a reply), 9.3.1 (retrying), RFC 9110 section 15.2 (1xx).
 """
 
 import asyncio
-import ssl
-from collections import deque
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
@@ -18,12 +14,16 @@ from chassis import clock
 from contracts.problem import Fault, Problem
 from gateway.dataplane.heads import REPLY_DROPS
 from gateway.policy import Exchange
-from gateway.routes import Upstream as Definition
+
+if TYPE_CHECKING:
+    from gateway.dataplane.pool import Instance, Pool
 
 _PASS, _DROP, _LENGTH, _CODING = range(4)
 _FATES: dict[bytes, int] = {}
 _FATES_MAX = 1_000
 _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+# A body this small that came with its head is kept, in case its keyed request must go again.
+_KEPT_BYTES = 65_536
 
 
 class Upstream(asyncio.Protocol):
@@ -31,15 +31,15 @@ class Upstream(asyncio.Protocol):
 
     __slots__ = (
         "_bodiless", "_chunks", "_in_head", "_interim", "_stays", "_until_close", "complete",
-        "host_line", "idle_since_s", "length", "out", "parser", "paused", "pool", "replied",
+        "idle_since_s", "instance", "length", "out", "parser", "paused", "pool", "replied",
         "reused", "transport", "x",
     )  # fmt: skip
 
     transport: asyncio.Transport
 
-    def __init__(self, pool: "Pool", host_line: bytes) -> None:
+    def __init__(self, pool: "Pool", instance: "Instance") -> None:
         self.pool = pool
-        self.host_line = host_line
+        self.instance = instance
         self.parser = httptools.HttpResponseParser(self)
         self.x: Exchange | None = None
         self.reused = self.paused = self.replied = self.complete = False
@@ -59,9 +59,11 @@ class Upstream(asyncio.Protocol):
         x.upstream = self
         self.replied = self.complete = self._until_close = self._chunks = self._bodiless = False
         first, rest = x.head
-        self.transport.write(b"".join((first, self.host_line, rest)))
+        self.transport.write(b"".join((first, self.instance.host_line, rest)))
         if x.held is not None:
             held, x.held = x.held, None
+            if x.request_done and x.held_bytes <= _KEPT_BYTES and b"idempotency-key" in x.known:
+                x.kept = held
             self.transport.write(b"".join(held))
             x.link.hold(x, 0)
         if x.link.blocked:
@@ -140,8 +142,11 @@ class Upstream(asyncio.Protocol):
         if x is None:
             self.transport.abort()  # an idle connection has nothing to say
             return
-        self.replied = True
         x.progress_s = clock.monotonic()
+        if not self.replied:
+            self.replied = True
+            if self.instance.troubled_until_s:
+                self.instance.answered(x.progress_s)
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -168,11 +173,12 @@ class Upstream(asyncio.Protocol):
         self.x = x.upstream = None
         if x.over:
             return
+        if not self.replied and not self.reused:
+            self.instance.failed()
         if x.head_sent:
             x.link.abort()
-        elif self.reused and not self.replied and self._repeatable(x):
-            x.retried = True
-            self.pool.take(x, fresh=True)
+        elif self._again(x):
+            pass
         else:
             x.link.fail(
                 x, Problem(Fault.UPSTREAM_BROKEN, "The service closed the line.", because=repr(exc))
@@ -198,13 +204,33 @@ class Upstream(asyncio.Protocol):
             self.transport.resume_reading()
 
     def drop(self) -> None:
-        """Nobody wants the rest of this reply."""
-        self.x = None
+        """Nobody wants the rest of this reply, or nobody waits for it any longer."""
+        x, self.x = self.x, None
+        if x is not None and not self.replied:
+            if clock.monotonic() > x.deadline_s:
+                self.instance.failed()
+            else:
+                self.instance.breaker.abandoned()
         self.transport.abort()
 
-    def _repeatable(self, x: Exchange) -> bool:
-        """Safe, without a body, and not tried twice (RFC 9112 section 9.3.1)."""
-        return x.method in _SAFE and x.length_bytes == 0 and not x.retried
+    def _again(self, x: Exchange) -> bool:
+        """Send it once more? Only what is safe or keyed, and of which no reply began.
+
+        A line that was idle may have been closed before it saw the request: that costs no budget
+        (RFC 9112 section 9.3.1). A keyed request goes again with the same key: the tier's own
+        record of keys makes it happen once.
+        """
+        if self.replied or x.retried:
+            return False
+        if x.kept is not None:
+            x.held, x.held_bytes = x.kept, 0
+        elif x.length_bytes or not (x.method in _SAFE or b"idempotency-key" in x.known):
+            return False
+        if self.reused:
+            x.retried = True
+            self.pool.take(x, fresh=True)
+            return True
+        return self.pool.second(x)
 
     def _finish(self, x: Exchange, reusable: bool) -> None:
         out, self.out = self.out, []
@@ -239,106 +265,6 @@ class Upstream(asyncio.Protocol):
             )
 
 
-class Pool:
-    """Connections to one upstream. Waiting exchanges are served first come, first served."""
-
-    def __init__(self, definition: Definition, loop: asyncio.AbstractEventLoop) -> None:
-        self.definition = definition
-        self._loop = loop
-        self._origins = tuple(_origin(url) for url in definition.urls)
-        self._turn = 0
-        self._idle: list[Upstream] = []
-        self._waiting: deque[Exchange] = deque()
-        self.open = 0
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.closed = False
-
-    def take(self, x: Exchange, *, fresh: bool = False) -> None:
-        """Begin on an idle connection, else on a new one, else wait. fresh: on a new one."""
-        idle = self._idle
-        while idle and not fresh:
-            ready = idle.pop()
-            if not ready.transport.is_closing():
-                ready.reused = True
-                ready.begin(x)
-                return
-        if self.open < self.definition.connections or fresh:
-            self._connect_for(x)
-        else:
-            self._waiting.append(x)
-
-    def give(self, connection: Upstream) -> None:
-        """Back for the next exchange."""
-        while self._waiting:
-            x = self._waiting.popleft()
-            if not x.over:
-                connection.reused = True
-                connection.begin(x)
-                return
-        if self.closed:
-            connection.transport.close()
-            return
-        connection.idle_since_s = clock.monotonic()
-        self._idle.append(connection)
-
-    def lost(self, connection: Upstream) -> None:
-        """A connection is gone; who waits may have its place."""
-        if connection.x is None and connection in self._idle:
-            self._idle.remove(connection)
-        self._gone()
-
-    def _gone(self) -> None:
-        self.open -= 1
-        while self._waiting and self.open < self.definition.connections:
-            x = self._waiting.popleft()
-            if not x.over:
-                self._connect_for(x)
-
-    def sweep(self, now_s: float) -> None:
-        """Close what was idle for too long, oldest first."""
-        limit_s = self.definition.idle_s
-        while self._idle and now_s - self._idle[0].idle_since_s > limit_s:
-            self._idle.pop(0).transport.close()
-
-    def close(self) -> None:
-        """No more reuse: the upstream is no longer wanted. Running exchanges end in peace."""
-        self.closed = True
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.transport.close()
-
-    def _connect_for(self, x: Exchange) -> None:
-        self.open += 1
-        task = self._loop.create_task(self._connect(x))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _connect(self, x: Exchange) -> None:
-        """Every instance once, the next in turn first: no byte was sent, so this is safe."""
-        because = ""
-        for _ in self._origins:
-            host, port, context, line = self._origins[self._turn % len(self._origins)]
-            self._turn += 1
-            try:
-                async with asyncio.timeout(self.definition.connect_s):
-                    _, connection = await self._loop.create_connection(
-                        lambda line=line: Upstream(self, line),
-                        host, port, ssl=context,
-                    )  # fmt: skip
-            except OSError as error:  # TimeoutError is one
-                because = f"{host}:{port}: {error!r}"
-                continue
-            if x.over:
-                self.give(connection)
-            else:
-                connection.begin(x)
-            return
-        if not x.over:
-            say = "The service cannot be reached; nothing was done."
-            x.link.fail(x, Problem(Fault.UNAVAILABLE, say, because=because, retry_after_s=1))
-        self._gone()
-
-
 def _fate(name: bytes) -> int:
     """What becomes of a reply's header; remembered as it is spelt, upstreams spell alike."""
     lower = name.lower()
@@ -350,13 +276,3 @@ def _fate(name: bytes) -> int:
     if len(_FATES) < _FATES_MAX:
         _FATES[name] = fate
     return fate
-
-
-def _origin(url: str) -> tuple[str, int, ssl.SSLContext | None, bytes]:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
-        raise ValueError(f"an upstream is an origin, http(s)://host:port, not {url!r}")
-    context = ssl.create_default_context() if parts.scheme == "https" else None
-    port = parts.port or (443 if context else 80)
-    line = b" HTTP/1.1\r\nhost: %b\r\n" % parts.netloc.rpartition("@")[2].encode()
-    return parts.hostname, port, context, line

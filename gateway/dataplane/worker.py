@@ -6,7 +6,6 @@ Fails  at start when the port is taken; afterwards a bad snapshot is refused and
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,7 +17,8 @@ from gateway.dataplane.access import LogFile
 from gateway.dataplane.compiled import UNROUTED, Around, Compiled
 from gateway.dataplane.counters import exposition
 from gateway.dataplane.downstream import Downstream
-from gateway.dataplane.upstream import Pool
+from gateway.dataplane.listeners import Listener, Tls
+from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers
 from gateway.policy import Caller, Exchange, Policy, Sign
 from gateway.routes import Upstream as Definition
@@ -57,7 +57,7 @@ class Worker:
         self._around = Around(self.monotonic, self.unix, access_log, self._pools.__getitem__)
         self._loop = asyncio.get_running_loop()
         self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._empty = asyncio.Event()
         self._ticks = 0
@@ -68,7 +68,7 @@ class Worker:
     @property
     def ready(self) -> bool:
         """A snapshot is in force and the port is open."""
-        return self.snapshot.version > 0 and self._server is not None and not self.draining
+        return self.snapshot.version > 0 and self._listener is not None and not self.draining
 
     def unix(self) -> float:
         """Unix seconds, to the second of the last tick and exact within it."""
@@ -91,18 +91,26 @@ class Worker:
             if self._pools.get(name) is not pool:
                 pool.close()
 
-    async def listen(self, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
+    async def listen(
+        self, host: str, port: int, tls: Tls | None = None, *, share_port: bool = False
+    ) -> int:
         """Open the public port; 0 takes a free one. Returns the port."""
-        self._server = await self._loop.create_server(
-            lambda: Downstream(self), host, port, ssl=context, backlog=4096
-        )
-        return int(self._server.sockets[0].getsockname()[1])
+        listener = Listener(lambda: Downstream(self), tls, handshake_s=self.limits.head_s)
+        port = await listener.open(host, port, share_port=share_port)
+        self._listener = listener
+        return port
+
+    async def reload(self) -> None:
+        """On SIGHUP: certificates and the access log's file anew."""
+        self.access_log.reopen()
+        if self._listener is not None:
+            await self._listener.reload()
 
     async def drain(self) -> None:
         """No new connections; running exchanges end; what is left at the deadline is cut."""
         self.draining = True
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
         for link in tuple(self._links):
             link.drain()
         if self._links:
@@ -179,6 +187,8 @@ class Worker:
             "firmwire_gateway_snapshots_refused": float(self._refused_snapshots),
             "firmwire_gateway_access_lines_lost": float(self.access_log.lost_lines),
         }
+        for name, pool in self._pools.items():
+            gauges.update(pool.gauges(name))
         return exposition(self._around.by_route, gauges)
 
     def _pools_for(self, snapshot: Snapshot) -> dict[str, Pool]:

@@ -108,7 +108,8 @@ class Gate:
             policies=plugs("gateway.policies", "POLICY", Policy),
             access_log=LogFile(self.access_file),
         )
-        self.url = f"http://127.0.0.1:{upstream_port}"
+        self.urls = (f"http://127.0.0.1:{upstream_port}",)
+        self.upstream: dict[str, Any] = {}
         self.key = keys.mint("live")
         self.version = 0
         self.port = 0
@@ -139,7 +140,7 @@ class Gate:
         self.worker.swap(
             Snapshot(
                 version=self.version,
-                upstreams=(Upstream(name="system", urls=(self.url,)),),
+                upstreams=(Upstream(name="system", urls=self.urls, **self.upstream),),
                 routes=(Route(**values),),
                 plans=(self.plan,),
                 consumers=(Consumer(name="acme", plan="gold"),),
@@ -217,6 +218,14 @@ async def until(condition: Callable[[], bool], *, within_s: float = 5.0) -> None
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[TestUpstream]:
+    server = TestUpstream()
+    server.port = await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def second_upstream() -> AsyncIterator[TestUpstream]:
     server = TestUpstream()
     server.port = await server.start()
     yield server
