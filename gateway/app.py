@@ -7,7 +7,6 @@ Fails  at start: a port that is taken, a bad settings file, peppers that are too
 import asyncio
 import gc
 import signal
-import ssl
 from pathlib import Path
 
 import uvloop
@@ -19,6 +18,7 @@ from gateway import tokens
 from gateway.dataplane.access import LogFile
 from gateway.dataplane.feed import Feed
 from gateway.dataplane.internal import serve_internal
+from gateway.dataplane.listeners import Tls
 from gateway.dataplane.worker import Worker
 from gateway.keys import peppers
 from gateway.policy import Policy
@@ -73,12 +73,12 @@ async def serve_data_plane(given: GatewaySettings, home: Path) -> None:
 
 
 async def _stopped(worker: Worker) -> None:
-    """Until SIGTERM or SIGINT; SIGHUP only opens the access log anew."""
+    """Until SIGTERM or SIGINT; SIGHUP opens the access log and reads certificates anew."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, worker.access_log.reopen)
+    loop.add_signal_handler(signal.SIGHUP, lambda: worker.spawn(worker.reload()))
     await stop.wait()
 
 
@@ -89,11 +89,13 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def _tls(given: GatewaySettings) -> ssl.SSLContext | None:
+def _tls(given: GatewaySettings) -> Tls | None:
     if not given.certificate:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(given.certificate, given.private_key or None)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    return Tls(
+        certificate=given.certificate,
+        private_key=given.private_key,
+        client_ca=given.client_ca,
+        revoked=given.client_revoked,
+        client_certificates=given.client_certificates,
+    )

@@ -4,7 +4,7 @@ Owns   the shapes of the sections `gateway` (data plane) and `control` (control 
 Fails  nothing; chassis.settings refuses what does not fit.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -31,7 +31,8 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The data plane. port: public. internal_port: /health, /ready, /metrics; never public.
 
     control_url: where snapshots come from. token: shared with the control plane; empty reads
-    `gateway/data-plane.token` under the home folder. certificate, private_key: PEM files.
+    `gateway/data-plane.token` under the home folder. certificate, private_key: PEM files, read
+    anew when they change. client_*: callers' own certificates, and who may have signed them.
     """
 
     host: str = "127.0.0.1"
@@ -42,6 +43,9 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     token: Secret | None = None
     certificate: str = ""
     private_key: str = ""
+    client_certificates: Literal["none", "optional", "required"] = "none"
+    client_ca: str = ""
+    client_revoked: str = ""
     limits: Limits = Limits()
 
 

@@ -17,6 +17,7 @@ import httptools
 from contracts.problem import Fault, Problem
 from gateway.dataplane import forwarding, replies
 from gateway.dataplane.heads import CONTINUE, malformed
+from gateway.dataplane.listeners import subject, thumbprint
 from gateway.policy import Exchange, Pair
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_began",
         "_deaf", "_forwarded", "_head_fed", "_headers", "_in_head", "_lingers_until_s",
-        "_monotonic", "_paused", "_pumping", "_queue", "_reading", "active_s", "blocked", "client",
-        "parser", "transport", "worker",
+        "_monotonic", "_paused", "_pumping", "_queue", "_reading", "active_s", "blocked",
+        "certificate", "client", "parser", "transport", "worker",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -59,7 +60,9 @@ class Downstream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else "local"
-        scheme = b"https" if transport.get_extra_info("ssl_object") is not None else b"http"
+        tls = transport.get_extra_info("ssl_object")
+        self.certificate = thumbprint(tls)
+        scheme = b"https" if tls is not None else b"http"
         self._forwarded = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (
             self.client.encode(), scheme,
         )  # fmt: skip
@@ -124,6 +127,11 @@ class Downstream(asyncio.Protocol):
         self.blocked = False
         if self._queue and (upstream := self._queue[0].upstream) is not None:
             upstream.resume()
+
+    @property
+    def certificate_subject(self) -> str:
+        """Of the caller's proven certificate, e.g. `O=Partner,CN=orders`."""
+        return subject(self.transport.get_extra_info("ssl_object"))
 
     # What httptools calls.
 
