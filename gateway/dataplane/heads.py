@@ -52,9 +52,11 @@ REPLY_DROPS = frozenset(
 )  # fmt: skip
 
 _CHARS = rb"A-Za-z0-9._~!$&'()*+,=:@/-"
-_PATH = re.compile(
-    rb"/(?:[" + _CHARS + rb"]++|%(?!2[EeFf5]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])[0-9A-Fa-f]{2})*+"
-).fullmatch
+_PATH = re.compile(rb"/[%" + _CHARS + rb"]*").fullmatch
+# An escape that is none, or that another reader might take for / . \\ % or a control character.
+_ESCAPE_BAD = re.compile(
+    rb"%(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]|(?![0-9A-Fa-f]{2}))"
+).search
 _DOTS = re.compile(rb"/\.{1,2}(?:/|\Z)").search
 _QUERY_BAD = re.compile(rb"[#\\\"<>\x00-\x20\x7f-\xff]").search
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?").fullmatch
@@ -139,7 +141,12 @@ def _bad_target(x: Exchange) -> str:
     if len(target) > TARGET_BYTES:
         return "The address is too long."
     path, _, query = target.partition(b"?")
-    if not _PATH(path) or b"//" in path or (b"/." in path and _DOTS(path)):
+    if (
+        not _PATH(path)
+        or b"//" in path
+        or (b"%" in path and _ESCAPE_BAD(path))
+        or (b"/." in path and _DOTS(path))
+    ):
         return "The path is not in its plain form."
     if query and _QUERY_BAD(query):
         return "The query is not in its plain form."
