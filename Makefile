@@ -30,8 +30,8 @@ demo: setup ## approved time becomes posted invoices, on this machine, with simu
 demo-real: setup ## the same, posting into the open-source ERP that nobody here wrote
 	@$(IN) "$(BIN)/firmwire" demo --real-erp $(ARGS)
 
-test: setup ## every test; ARGS="tests/chassis -k outbound" for some
-	@$(IN) "$(BIN)/python" -m pytest -q -n auto --dist loadgroup $(ARGS)
+test: setup ## every test, a real ERP included (built once); ARGS="tests/chassis -k outbound" for some
+	@$(IN) FIRMWIRE_TEST_REAL_ERP="$${FIRMWIRE_TEST_REAL_ERP-1}" "$(BIN)/python" -m pytest -q -n auto --dist loadgroup $(ARGS)
 
 check: lint types rooms ## what must hold before a test is worth running
 
