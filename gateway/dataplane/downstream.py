@@ -17,7 +17,7 @@ import httptools
 from contracts.problem import Fault, Problem
 from gateway.dataplane import forwarding, replies
 from gateway.dataplane.heads import CONTINUE, malformed
-from gateway.dataplane.listeners import subject, thumbprint
+from gateway.dataplane.listeners import thumbprint
 from gateway.policy import Exchange, Pair
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ class Downstream(asyncio.Protocol):
     """One caller's connection."""
 
     __slots__ = (
-        "_began",
-        "_deaf", "_forwarded", "_head_fed", "_headers", "_in_head", "_lingers_until_s",
+        "_began", "_deaf", "_forwarded", "_head_fed", "_headers", "_in_head", "_lingers_until_s",
         "_monotonic", "_paused", "_pumping", "_queue", "_reading", "active_s", "blocked",
         "certificate", "client", "parser", "transport", "worker",
     )  # fmt: skip
@@ -127,11 +126,6 @@ class Downstream(asyncio.Protocol):
         self.blocked = False
         if self._queue and (upstream := self._queue[0].upstream) is not None:
             upstream.resume()
-
-    @property
-    def certificate_subject(self) -> str:
-        """Of the caller's proven certificate, e.g. `O=Partner,CN=orders`."""
-        return subject(self.transport.get_extra_info("ssl_object"))
 
     # What httptools calls.
 
@@ -342,14 +336,13 @@ class Downstream(asyncio.Protocol):
             self._start(x)
 
     def _too_large(self, x: Exchange) -> None:
-        say = f"At most {x.body_limit_bytes} bytes are taken here."
-        self._cut_off(x, Problem(Fault.TOO_LARGE, say))
+        self._cut_off(x, Problem(Fault.TOO_LARGE, f"At most {x.body_limit_bytes} bytes are taken."))
 
     def _crashed(self, error: BaseException) -> None:
         self.worker.crashed(error)
         if self._queue:
-            x = self._queue[0]
-            self._cut_off(x, Problem(Fault.INTERNAL, "An unexpected error; it is logged."))
+            say = "An unexpected error; it is logged."
+            self._cut_off(self._queue[0], Problem(Fault.INTERNAL, say))
         else:
             self.abort()
 

@@ -177,8 +177,9 @@ def thumbprint(tls: ssl.SSLObject | None) -> bytes:
     return hashlib.sha256(shown).digest() if shown else b""
 
 
-def subject(tls: ssl.SSLObject | None) -> str:
-    """Its subject, e.g. `O=Partner,CN=orders`; nothing when it showed none."""
+def subject(transport: asyncio.BaseTransport) -> str:
+    """Of the caller's proven certificate, e.g. `O=Partner,CN=orders`; nothing without one."""
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     shown = cast(dict[str, Any], tls.getpeercert() or {}) if tls is not None else {}
     pairs = (pair for part in shown.get("subject", ()) for pair in part)
     return ",".join(f"{_SHORT.get(kind, kind)}={value}" for kind, value in pairs)

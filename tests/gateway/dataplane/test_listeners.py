@@ -7,7 +7,7 @@ import ssl
 import pytest
 import trustme
 
-from gateway.dataplane.listeners import Listener, Tls
+from gateway.dataplane.listeners import Listener, Tls, subject
 from gateway.dataplane.worker import Worker
 
 
@@ -171,7 +171,7 @@ async def test_a_callers_certificate_is_known_from_the_handshake_alone(
     opened = Worker.opened
 
     def remembering(worker, link):
-        links.append((link.certificate, link.certificate_subject))
+        links.append((link.certificate, subject(link.transport)))
         opened(worker, link)
 
     monkeypatch.setattr(Worker, "opened", remembering)
