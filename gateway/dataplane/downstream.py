@@ -206,8 +206,7 @@ class Downstream(asyncio.Protocol):
         x.route = use.route
         x.pipe = use.pipe
         told = x.known.get(b"firmwire-deadline-ms")
-        limit_s = use.deadline_s if told is None else forwarding.budget_s(told, use)
-        x.deadline_s = x.started_s + limit_s
+        x.deadline_s = x.started_s + (forwarding.budget_s(told, use) if told else use.deadline_s)
         self.worker.running.add(x)
         if use.pipe.asynchronous:
             self.worker.spawn(self._start_waiting(x, use))
