@@ -1,137 +1,87 @@
-"""This file exists to be the admin API: plans, consumers, keys, routes, audit, and the snapshot.
+"""This file exists to be the admin API: plans, consumers, routes, and the snapshot.
 
 Owns   the HTTP face on the admin port, never the public one. Every route has a guard of its own.
 Fails  as control.store does; UNAUTHENTICATED by control.tokens.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, Router, get, post, put
+from litestar import Response, Router, delete, get, put
 from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
-from chassis.database import Database
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
-from gateway.control import audit, store
-from gateway.control.publish import Publisher
-from gateway.control.shapes import (
-    AuditView,
-    ConsumerDraft,
-    ConsumerView,
-    KeyDraft,
-    KeyMade,
-    KeyView,
-    PlanDraft,
-    PlanView,
-    Revocation,
-    Rotation,
-)
+from gateway.control import api_audit, api_keys, store
+from gateway.control.asked import Asked, Limit, actor, database, publisher
+from gateway.control.shapes import ConsumerDraft, ConsumerView, PlanDraft, PlanView
 from gateway.control.tokens import only_admins, only_data_planes
-from gateway.keys import Peppers
 from gateway.routes import Name, Route
 
-Asked = Request[Any, Any, Any]
-Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 WAIT_MOST_S = 30.0
 # The chassis asks for the gateway's own assertion unless told otherwise; here the tokens count.
 _OWN_GUARD = {"public": True}
 
 
-def publisher(request: Asked) -> Publisher:
-    found: Publisher = request.app.state.publisher
-    return found
-
-
-def database(request: Asked) -> Database:
-    found: Database = request.app.state.database
-    return found
-
-
-def peppers(request: Asked) -> Peppers:
-    found: Peppers = request.app.state.peppers
-    return found
-
-
-def actor(request: Asked) -> str:
-    return str(request.state.actor)
-
-
-@get("/plans")
+@get("/plans", opt={"action": "plans:read"})
 async def plans(
     request: Asked, limit: Limit = 50, cursor: FromQuery[str | None] = None
 ) -> Page[PlanView]:
     return await database(request).read(lambda c: store.plans_page(c, limit, cursor))
 
 
-@put("/plans/{name:str}")
+@get("/plans/{name:str}", opt={"action": "plans:read"})
+async def plan(request: Asked, name: FromPath[str]) -> PlanView:
+    return await database(request).read(lambda c: store.plan_of(c, name))
+
+
+@put("/plans/{name:str}", opt={"action": "plans:write"})
 async def set_plan(request: Asked, name: FromPath[str], body: RawBody) -> PlanView:
     data = msgspec.json.decode(body, type=PlanDraft)
     who, named = actor(request), _name(name)
     return await publisher(request).change(lambda c: store.put_plan(c, named, data, who))
 
 
-@get("/consumers")
+@delete("/plans/{name:str}", status_code=204, opt={"action": "plans:write"})
+async def remove_plan(request: Asked, name: FromPath[str], reason: FromQuery[str] = "") -> None:
+    who = actor(request)
+    await publisher(request).change(lambda c: store.remove_plan(c, name, reason, who))
+
+
+@get("/consumers", opt={"action": "consumers:read"})
 async def consumers(
-    request: Asked, limit: Limit = 50, cursor: FromQuery[str | None] = None
+    request: Asked,
+    limit: Limit = 50,
+    cursor: FromQuery[str | None] = None,
+    plan: FromQuery[str | None] = None,
+    search: FromQuery[str] = "",
 ) -> Page[ConsumerView]:
-    return await database(request).read(lambda c: store.consumers_page(c, limit, cursor))
+    return await database(request).read(
+        lambda c: store.consumers_page(c, limit, cursor, on_plan=plan, search=search)
+    )
 
 
-@put("/consumers/{name:str}")
+@get("/consumers/{name:str}", opt={"action": "consumers:read"})
+async def consumer(request: Asked, name: FromPath[str]) -> ConsumerView:
+    return await database(request).read(lambda c: store.consumer_of(c, name))
+
+
+@put("/consumers/{name:str}", opt={"action": "consumers:write"})
 async def set_consumer(request: Asked, name: FromPath[str], body: RawBody) -> ConsumerView:
     data = msgspec.json.decode(body, type=ConsumerDraft)
     who, named = actor(request), _name(name)
     return await publisher(request).change(lambda c: store.put_consumer(c, named, data, who))
 
 
-@get("/keys")
-async def list_keys(
-    request: Asked,
-    consumer: FromQuery[str | None] = None,
-    limit: Limit = 50,
-    cursor: FromQuery[str | None] = None,
-) -> Page[KeyView]:
-    return await database(request).read(lambda c: store.keys_page(c, consumer, limit, cursor))
-
-
-@post("/keys")
-async def create_key(request: Asked, body: RawBody) -> KeyMade:
-    data = msgspec.json.decode(body, type=KeyDraft)
-    who, secrets = actor(request), peppers(request)
-    return await publisher(request).change(lambda c: store.create_key(c, data, secrets, who))
-
-
-@post("/keys/{id:str}/revoke", status_code=200)
-async def revoke_key(request: Asked, id: FromPath[str], body: RawBody) -> KeyView:
-    data = msgspec.json.decode(body, type=Revocation)
+@delete("/consumers/{name:str}", status_code=204, opt={"action": "consumers:write"})
+async def remove_consumer(request: Asked, name: FromPath[str], reason: FromQuery[str] = "") -> None:
     who = actor(request)
-    return await publisher(request).change(lambda c: store.revoke_key(c, id, data.reason, who))
+    await publisher(request).change(lambda c: store.remove_consumer(c, name, reason, who))
 
 
-@post("/keys/{id:str}/rotate")
-async def rotate_key(request: Asked, id: FromPath[str], body: RawBody) -> KeyMade:
-    data = msgspec.json.decode(body, type=Rotation)
-    who, secrets = actor(request), peppers(request)
-    return await publisher(request).change(lambda c: store.rotate_key(c, id, data, secrets, who))
-
-
-@get("/routes")
+@get("/routes", opt={"action": "routes:read"})
 async def routes(request: Asked) -> Page[Route]:
     return Page(publisher(request).snapshot.routes)
-
-
-@get("/audit")
-async def audit_entries(
-    request: Asked, limit: Limit = 50, cursor: FromQuery[int | None] = None
-) -> Page[AuditView]:
-    return await database(request).read(lambda c: store.audit_page(c, limit, cursor))
-
-
-@get("/audit/verdict")
-async def audit_verdict(request: Asked) -> dict[str, int | None]:
-    """broken_at: the first entry that does not follow from the one before."""
-    return {"broken_at": await database(request).read(audit.broken_at)}
 
 
 @get("/snapshot", opt={**_OWN_GUARD, "operation": "snapshot"}, guards=[only_data_planes])
@@ -148,8 +98,8 @@ async def snapshot(
 admin = Router(
     path="/admin/v1",
     route_handlers=[
-        plans, set_plan, consumers, set_consumer, list_keys, create_key, revoke_key, rotate_key,
-        routes, audit_entries, audit_verdict,
+        plans, plan, set_plan, remove_plan, consumers, consumer, set_consumer, remove_consumer,
+        routes, *api_keys.HANDLERS, *api_audit.HANDLERS,
     ],
     guards=[only_admins],
     opt=_OWN_GUARD,

@@ -15,7 +15,7 @@ from chassis import identity
 from chassis.database import Database, url_of
 from chassis.service import Service, service
 from gateway import tokens as shared
-from gateway.control import api, store, tables, tokens
+from gateway.control import api, api_keys, store, tables, tokens
 from gateway.control.publish import Publisher
 from gateway.control.shapes import ConsumerDraft, PlanDraft
 from gateway.keys import peppers
@@ -47,6 +47,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
         app.state.database = database
         app.state.publisher = publisher
         app.state.peppers = peppers(home)
+        app.state.leak_grace_s = 0
         given = settings.token
         app.state.data_plane_token = given.reveal() if given else shared.data_plane(home)
         try:
@@ -56,7 +57,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
 
     return service(
         "control",
-        handlers=[api.admin, api.snapshot],
+        handlers=[api.admin, api.snapshot, api_keys.report_leak],
         verifier=identity.Verifier(identity.ensure(home)),
         ready={"database": database.check},
         lifespan=[living],

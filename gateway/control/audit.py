@@ -5,12 +5,16 @@ Fails  whatever the database raises: a change that cannot be audited is not made
 """
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, or_, select
 
 from chassis import clock
+from contracts.paging import Page
+from gateway.control.rows import instant, like, ms, page
+from gateway.control.shapes import AuditView
 from gateway.control.tables import audit_entry
 
 _FIRST = "0" * 64
@@ -29,7 +33,7 @@ def append(
     """One entry in the caller's transaction. before, after: structs or dicts without secrets."""
     last = select(audit_entry.c.hash).order_by(audit_entry.c.seq.desc()).limit(1)
     row: dict[str, Any] = {
-        "at_ms": int(clock.now().timestamp() * 1000),
+        "at_ms": ms(clock.now()),
         "actor": actor,
         "action": action,
         "subject": subject,
@@ -49,6 +53,56 @@ def broken_at(connection: Connection) -> int | None:
             return int(found["seq"])
         previous = found["hash"]
     return None
+
+
+def entries(
+    connection: Connection,
+    *,
+    limit: int,
+    before: int | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+    search: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Page[AuditView]:
+    """Newest first. action: whole, or its beginning, e.g. `key`. search: in subject and reason."""
+    columns = audit_entry.c
+    wanted = select(audit_entry).order_by(columns.seq.desc()).limit(limit + 1)
+    if before is not None:
+        wanted = wanted.where(columns.seq < before)
+    if actor is not None:
+        wanted = wanted.where(columns.actor == actor)
+    if action is not None:
+        below = columns.action.startswith(f"{action}.", autoescape=True)
+        wanted = wanted.where(or_(columns.action == action, below))
+    if subject is not None:
+        wanted = wanted.where(columns.subject == subject)
+    wanted = _matching(_between(wanted, since, until), search)
+    found = [
+        AuditView(
+            row.seq, instant(row.at_ms), row.actor, row.action, row.subject, row.reason,
+            msgspec.json.decode(row.before), msgspec.json.decode(row.after), row.hash,
+        )
+        for row in connection.execute(wanted)
+    ]  # fmt: skip
+    return page(found, limit, lambda view: str(view.seq))
+
+
+def _between(wanted: Select[Any], since: datetime | None, until: datetime | None) -> Select[Any]:
+    if since is not None:
+        wanted = wanted.where(audit_entry.c.at_ms >= ms(since))
+    if until is not None:
+        wanted = wanted.where(audit_entry.c.at_ms < ms(until))
+    return wanted
+
+
+def _matching(wanted: Select[Any], search: str) -> Select[Any]:
+    if not search:
+        return wanted
+    columns = (audit_entry.c.subject, audit_entry.c.reason, audit_entry.c.actor)
+    return wanted.where(or_(*(c.ilike(like(search), escape="/") for c in columns)))
 
 
 def _link(row: dict[str, Any]) -> str:

@@ -15,11 +15,15 @@ from chassis.outbound import INSIDE, Outbound
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
 from gateway.control.shapes import (
+    AuditView,
     ConsumerDraft,
     ConsumerView,
+    Expiry,
     KeyDraft,
     KeyMade,
+    KeyState,
     KeyView,
+    PlanDraft,
     PlanView,
     Revocation,
     Rotation,
@@ -50,13 +54,47 @@ class ControlClient:
     async def plans(self, *, limit: int = 50, cursor: str | None = None) -> Page[PlanView]:
         return await self._get("/plans", Page[PlanView], limit=limit, cursor=cursor)
 
-    async def set_consumer(self, name: str, plan: str, *, reason: str = "") -> ConsumerView:
-        """Make it, or move it to another plan."""
-        draft = ConsumerDraft(plan=plan, reason=reason)
+    async def set_consumer(
+        self,
+        name: str,
+        plan: str,
+        *,
+        owner: str | None = None,
+        contact: str | None = None,
+        tenant: str | None = None,
+        reason: str = "",
+    ) -> ConsumerView:
+        """Make it, or move it to another plan; what is left out stays as it was."""
+        draft = ConsumerDraft(plan=plan, owner=owner, contact=contact, tenant=tenant, reason=reason)
         return await self._send("PUT", f"/consumers/{name}", ConsumerView, draft)
 
-    async def consumers(self, *, limit: int = 50, cursor: str | None = None) -> Page[ConsumerView]:
-        return await self._get("/consumers", Page[ConsumerView], limit=limit, cursor=cursor)
+    async def plan(self, name: str) -> PlanView:
+        return await self._get(f"/plans/{name}", PlanView)
+
+    async def set_plan(self, name: str, draft: PlanDraft) -> PlanView:
+        """Make or replace."""
+        return await self._send("PUT", f"/plans/{name}", PlanView, draft)
+
+    async def remove_plan(self, name: str, *, reason: str = "") -> None:
+        await self._remove(f"/plans/{name}", reason)
+
+    async def consumers(
+        self,
+        *,
+        plan: str | None = None,
+        search: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[ConsumerView]:
+        return await self._get(
+            "/consumers", Page[ConsumerView], plan=plan, search=search, limit=limit, cursor=cursor
+        )
+
+    async def consumer(self, name: str) -> ConsumerView:
+        return await self._get(f"/consumers/{name}", ConsumerView)
+
+    async def remove_consumer(self, name: str, *, reason: str = "") -> None:
+        await self._remove(f"/consumers/{name}", reason)
 
     async def create_key(
         self,
@@ -77,17 +115,62 @@ class ControlClient:
         return await self._send("POST", "/keys", KeyMade, draft)
 
     async def keys(
-        self, *, consumer: str | None = None, limit: int = 50, cursor: str | None = None
+        self,
+        *,
+        consumer: str | None = None,
+        state: KeyState | None = None,
+        search: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[KeyView]:
         return await self._get(
-            "/keys", Page[KeyView], consumer=consumer, limit=limit, cursor=cursor
-        )
+            "/keys", Page[KeyView],
+            consumer=consumer, state=state, search=search, limit=limit, cursor=cursor,
+        )  # fmt: skip
+
+    async def key(self, id: str) -> KeyView:
+        return await self._get(f"/keys/{id}", KeyView)
+
+    async def expire_key(self, id: str, *, at: datetime | None = None, reason: str = "") -> KeyView:
+        """Let a key end at an instant, or now; never later than it would have."""
+        return await self._send("POST", f"/keys/{id}/expire", KeyView, Expiry(at, reason))
 
     async def revoke_key(self, id: str, *, reason: str = "") -> KeyView:
         return await self._send("POST", f"/keys/{id}/revoke", KeyView, Revocation(reason))
 
     async def rotate_key(self, id: str, *, overlap_s: int = 86_400, reason: str = "") -> KeyMade:
         return await self._send("POST", f"/keys/{id}/rotate", KeyMade, Rotation(overlap_s, reason))
+
+    async def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        search: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[AuditView]:
+        """Newest first."""
+        return await self._get(
+            "/audit", Page[AuditView], actor=actor, action=action, subject=subject, search=search,
+            since=since and since.isoformat(), until=until and until.isoformat(),
+            limit=limit, cursor=cursor,
+        )  # fmt: skip
+
+    async def audit_broken_at(self) -> int | None:
+        """The first entry that does not follow from the one before."""
+        found = await self._get("/audit/verdict", dict[str, int | None])
+        return found["broken_at"]
+
+    async def _remove(self, path: str, reason: str) -> None:
+        query = {"reason": reason} if reason else {}
+        reply = await self._control.send("DELETE", f"/admin/v1{path}", query=query)
+        if not reply.ok:
+            kind = reply.headers.get("content-type", "")
+            raise problems.received(reply.status, kind, reply.body)
 
     async def _get(self, path: str, shape: type[T], **query: Any) -> T:
         asked = {name: value for name, value in query.items() if value is not None}

@@ -5,7 +5,7 @@ Fails  INVALID, by chassis.problems, naming each wrong field.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -14,6 +14,7 @@ from gateway.routes import Name
 
 Scope = Annotated[str, Meta(pattern=r"^(system|process|experience):(\*|[a-z_]+(:[a-z_]+)*)$")]
 Text = Annotated[str, Meta(max_length=500)]
+KeyState = Literal["active", "expired", "revoked"]
 OVERLAP_MOST_S = 90 * 86_400
 
 
@@ -36,10 +37,15 @@ class PlanView(Struct, frozen=True):
 
 
 class ConsumerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """owner: who answers for it."""
+    """owner: who answers for it. contact: how to reach them. tenant: the client or office it is.
+
+    Left out: as it was.
+    """
 
     plan: Name
-    owner: Text = ""
+    owner: Text | None = None
+    contact: Text | None = None
+    tenant: Text | None = None
     reason: Text = ""
 
 
@@ -47,6 +53,8 @@ class ConsumerView(Struct, frozen=True):
     name: str
     plan: str
     owner: str
+    contact: str = ""
+    tenant: str = ""
 
 
 class KeyDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,7 +75,7 @@ class KeyView(Struct, frozen=True):
     id: str
     consumer: str
     display: str
-    state: str
+    state: KeyState
     scopes: tuple[str, ...]
     networks: tuple[str, ...]
     label: str
@@ -75,6 +83,8 @@ class KeyView(Struct, frozen=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     replaces: str | None
+    last_used_at: datetime | None = None
+    environment: Environment = "live"
 
 
 class KeyMade(Struct, frozen=True):
@@ -92,6 +102,24 @@ class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
     """overlap_s: seconds both keys work; never past the old key's own expiry."""
 
     overlap_s: Annotated[int, Meta(ge=0, le=OVERLAP_MOST_S)] = 86_400
+    reason: Text = ""
+
+
+class Expiry(Struct, frozen=True, forbid_unknown_fields=True):
+    """at: when the key ends; now when it is left out."""
+
+    at: datetime | None = None
+    reason: Text = ""
+
+
+class Leak(Struct, frozen=True, forbid_unknown_fields=True):
+    """key: what was found. found_at: where, e.g. the address of a commit."""
+
+    key: Annotated[str, Meta(max_length=200)]
+    found_at: Text = ""
+
+
+class Removal(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text = ""
 
 

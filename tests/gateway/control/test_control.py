@@ -1,86 +1,23 @@
 """Control plane and data plane together: keys live and die, restarts are survived."""
 
 import asyncio
-from pathlib import Path
+import re
 
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
-from chassis import clock, identity
-from chassis.discovery import plugs
+from chassis import clock
 from chassis.outbound import Outbound
 from chassis.server import serving
 from contracts.problem import Fault, Problem
-from gateway import keys, tokens
+from gateway import tokens
 from gateway.control import audit, tables
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
 from gateway.control.tokens import only_admins, only_data_planes
-from gateway.dataplane.access import LogFile
-from gateway.dataplane.feed import Feed
-from gateway.dataplane.worker import Worker
-from gateway.policy import Policy
-from gateway.settings import ControlSettings, Limits
-from gateway.snapshot import Shelf
 
 
-@pytest.fixture
-def settings(upstream):
-    return ControlSettings(system_url=f"http://127.0.0.1:{upstream.port}")
-
-
-@pytest.fixture
-async def control(settings, tmp_path):
-    """URL of a running control plane."""
-    async with serving(control_plane(settings, tmp_path)) as url:
-        yield url
-
-
-@pytest.fixture
-async def admin(control, tmp_path):
-    async with ControlClient(control, admin_token(tmp_path)) as client:
-        await client.set_consumer("acme", "internal")
-        yield client
-
-
-class Plane:
-    """A data plane fed by a control plane."""
-
-    def __init__(self, home: Path, url: str) -> None:
-        identity.ensure(home)
-        self.worker = Worker(
-            limits=Limits(drain_s=0.1),
-            peppers=keys.peppers(home),
-            signer=identity.Signer.of(home, "gateway"),
-            policies=plugs("gateway.policies", "POLICY", Policy),
-            access_log=LogFile(home / "access.jsonl"),
-        )
-        shelf = Shelf(home / "gateway" / "snapshot")
-        self.feed = Feed(self.worker, shelf, url, lambda: tokens.data_plane(home))
-        self.port = 0
-        self.asking: asyncio.Task[None] | None = None
-
-    async def __aenter__(self):
-        self.feed.begin_from_disk()
-        self.port = await self.worker.listen("127.0.0.1", 0)
-        self.asking = asyncio.create_task(self.feed.run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.asking.cancel()
-        await asyncio.gather(self.asking, return_exceptions=True)
-        await self.worker.drain()
-
-    async def status(self, key: str) -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET /system/v1/x HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n\r\n".encode())
-        try:
-            return int((await reader.readline()).split()[1])
-        finally:
-            writer.close()
-
-
-async def test_a_revoked_key_is_dead_in_less_than_a_second(admin, control, tmp_path):
+async def test_a_revoked_key_is_dead_in_less_than_a_second(admin, control, tmp_path, Plane):
     """From the admin's click to the refusal, on a running data plane."""
     made = await admin.create_key("acme", scopes=("system:read",), reason="test")
     async with Plane(tmp_path, control) as plane:
@@ -93,7 +30,9 @@ async def test_a_revoked_key_is_dead_in_less_than_a_second(admin, control, tmp_p
         assert clock.monotonic() - began_s < 1.0
 
 
-async def test_a_data_plane_serves_from_disk_when_its_control_plane_is_gone(settings, tmp_path):
+async def test_a_data_plane_serves_from_disk_when_its_control_plane_is_gone(
+    settings, tmp_path, Plane
+):
     """Also after its own restart; and takes up the news when the control plane is back."""
     async with serving(control_plane(settings, tmp_path)) as url:
         async with ControlClient(url, admin_token(tmp_path)) as admin:
@@ -116,7 +55,7 @@ async def test_a_data_plane_serves_from_disk_when_its_control_plane_is_gone(sett
                     await asyncio.sleep(0.005)
 
 
-async def test_rotation_keeps_both_keys_for_the_overlap_only(admin, control, tmp_path):
+async def test_rotation_keeps_both_keys_for_the_overlap_only(admin, control, tmp_path, Plane):
     """No failed call in between, and never past the old key's own expiry."""
     made = await admin.create_key("acme", scopes=("system:read",))
     next_one = await admin.rotate_key(made.key.id, overlap_s=3600, reason="yearly")
@@ -184,7 +123,7 @@ async def test_401_without_the_right_token(control, tmp_path, admin):
 
 def test_every_route_of_the_control_plane_has_a_guard(settings, tmp_path):
     """A route that somebody adds without one fails here, before it ships."""
-    open_to_all = {"/health", "/ready", "/metrics"}
+    open_to_all = {"/health", "/ready", "/metrics", "/leaked-keys"}
     app = control_plane(settings, tmp_path).litestar
     for route in app.routes:
         if route.path in open_to_all:
@@ -193,6 +132,8 @@ def test_every_route_of_the_control_plane_has_a_guard(settings, tmp_path):
             if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}:
                 guards = set(handler.resolve_guards())
                 assert guards & {only_admins, only_data_planes}, route.path
+                if only_admins in guards:
+                    assert re.fullmatch(r"[a-z]+:(read|write)", handler.opt["action"]), route.path
 
 
 async def test_the_audit_chain_shows_a_change(control, admin, tmp_path, settings):
