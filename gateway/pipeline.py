@@ -34,7 +34,7 @@ class Pipe(Struct, frozen=True):
     asynchronous: bool
 
     def walk(self, x: Exchange) -> Problem | None:
-        """Down the pipe; the first refusal stops it."""
+        """Down the pipe; the first refusal stops it, and so does the first answer."""
         done = 0
         for step in self.down:
             refusal: Problem | None = step(x)
@@ -42,6 +42,8 @@ class Pipe(Struct, frozen=True):
                 x.finished = done
                 return refusal
             done += 1
+            if x.answer is not None:
+                break
         x.finished = done
         return None
 
@@ -53,6 +55,8 @@ class Pipe(Struct, frozen=True):
             if refusal is not None:
                 return refusal
             x.finished += 1
+            if x.answer is not None:
+                break
         return None
 
 

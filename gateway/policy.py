@@ -1,6 +1,7 @@
 """This file exists to fix the shape of a policy and of what travels through the pipe.
 
-Owns   Stage (closed, in order), Exchange (one request and its reply), Policy, Tools.
+Owns   Stage (closed, in order), Exchange (one request and its reply), Answer, Reply, Policy,
+       Tools.
 Fails  nothing by itself; a policy answers a Problem to turn a caller away, None to let it on.
 """
 
@@ -77,6 +78,22 @@ class Caller:
         self.proof_until_s = 0.0
 
 
+class Answer(Struct, frozen=True):
+    """A reply a policy gives by itself. Names lower case; framing headers are the data plane's."""
+
+    status: int
+    headers: tuple[Pair, ...] | list[Pair] = ()
+    body: bytes = b""
+
+
+class Reply(Struct, frozen=True):
+    """A whole reply of an upstream, to be rewritten. Names lower case, without framing."""
+
+    status: int
+    headers: list[Pair]
+    body: bytes
+
+
 class Exchange:
     """One request and its reply. Header names are lower case; values are bytes as they came.
 
@@ -84,29 +101,42 @@ class Exchange:
     gateway itself reads), client (address), length_bytes (-1: chunked), started_s, route.
     started: the pipe was entered. body_limit_bytes: streaming stops there. up, down: headers to
     add on the way to the upstream, and on the way back. refused: a policy turned it away.
-    status, sent_bytes: known in `on_end`.
-    The rest belongs to the data plane: forward (header bytes to pass on), head, held (body that
-    waits), kept (body that may have to go again), old (HTTP/1.0), over (ended), expects (100-continue), malformed (why).
+    status, sent_bytes: known in `on_end`. version: the dated one this caller speaks, b"" for none.
+    cost: what METER counts this request for.
+
+    A policy that does more, in its on_request (and returns None):
+    answer: the walk stops, nobody is asked upstream. target, path: may be replaced until the
+    request is sent. rewrite_request, rewrite_reply: then the whole body is held (bounded by
+    body_limit_bytes, and by bodies.REPLY_BYTES), rewritten once and sent with a length of its own;
+    while they are None everything streams untouched. Who finds one set already wraps it: a later
+    stage sees the request after, and the reply before, an earlier one.
+
+    The rest belongs to the data plane: forward (header lines to pass on), head, held (body that
+    waits), kept (body that may have to go again), collecting (until it is whole), old (HTTP/1.0),
+    over (ended), expects (100-continue), malformed (why).
     """
 
     # Defaults live on the class: most requests never touch most of them.
-    method = target = path = request_id = trace = b""
+    method = target = path = request_id = trace = version = forward = b""
     malformed = ""
     route: Route | None = None
     upstream: "Upstream | None" = None
     caller: Caller | None = None
     problem: Problem | None = None
+    answer: Answer | None = None
+    rewrite_request: "Callable[[Exchange, bytes], bytes | Problem] | None" = None
+    rewrite_reply: "Callable[[Exchange, Reply], Reply] | None" = None
     use: "Use | None" = None
     held: list[bytes] | None = None
     kept: list[bytes] | None = None
     head = (b"", b"")
     length_bytes = received_bytes = wire_bytes = sent_bytes = held_bytes = 0
     finished = status = 0
+    cost = 1
     body_limit_bytes = UNLIMITED
     chunked = chunked_reply = close = discard = expects = head_sent = False
-    old = over = refused = request_done = retried = started = False
+    old = over = refused = request_done = retried = started = collecting = False
     deadline_s = 0.0
-    forward: list[bytes]
     pipe: "Pipe"
 
     def __init__(self, link: "Downstream", client: str, now_s: float) -> None:
@@ -117,6 +147,22 @@ class Exchange:
         self.up: list[Pair] = []
         self.down: list[Pair] = []
         self.facts: dict[str, Any] = {}
+
+    def header(self, name: bytes) -> bytes | None:
+        """A header of the request, lower case; several lines of a name as one list."""
+        if name in self.known:
+            return self.known[name]
+        lines = b"\r\n" + self.forward
+        mark = b"\r\n%b: " % name
+        if mark not in lines:
+            return None
+        return b", ".join(part.partition(b"\r\n")[0] for part in lines.split(mark)[1:])
+
+    def hide(self, name: bytes) -> None:
+        """Do not pass a header of the request on."""
+        mark = name + b": "
+        lines = self.forward.split(b"\r\n")
+        self.forward = b"\r\n".join(line for line in lines if not line.startswith(mark))
 
 
 class LogLines(Protocol):

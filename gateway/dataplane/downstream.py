@@ -12,46 +12,31 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-import httptools
-
 from contracts.problem import Fault, Problem
-from gateway.dataplane import forwarding, replies
-from gateway.dataplane.heads import CONTINUE, malformed
+from gateway.dataplane import bodies, forwarding, replies
+from gateway.dataplane.heads import CONTINUE
 from gateway.dataplane.listeners import thumbprint
-from gateway.policy import Exchange, Pair
+from gateway.dataplane.reading import HELD, QUEUE, UPSTREAM, Reading
+from gateway.policy import Answer, Exchange
 
 if TYPE_CHECKING:
     from gateway.dataplane.compiled import Use
     from gateway.dataplane.worker import Worker
 
 HELD_BYTES = 65_536
-HEAD_FED_BYTES = 65_536
-_HELD, _UPSTREAM, _QUEUE = 1, 2, 4
 _CLOSED_BY_CALLER = 499
 
 
-class Downstream(asyncio.Protocol):
+class Downstream(Reading):
     """One caller's connection."""
 
-    __slots__ = (
-        "_began", "_deaf", "_forwarded", "_head_fed", "_headers", "_in_head", "_lingers_until_s",
-        "_monotonic", "_paused", "_pumping", "_queue", "_reading", "active_s", "blocked",
-        "certificate", "client", "parser", "transport", "worker",
-    )  # fmt: skip
-
-    transport: asyncio.Transport
+    __slots__ = ("_forwarded", "_pumping", "blocked", "certificate", "worker")
 
     def __init__(self, worker: "Worker") -> None:
+        super().__init__()
         self.worker = worker
         self._monotonic = worker.monotonic
-        self.parser = httptools.HttpRequestParser(self)
-        self._queue: deque[Exchange] = deque()
-        self._reading: Exchange | None = None
-        self._headers: list[Pair] = []
-        self._in_head = self._began = self._deaf = self._pumping = self.blocked = False
-        self._head_fed = self._paused = 0
-        self._lingers_until_s = 0.0
-        self.active_s = 0.0
+        self._pumping = self.blocked = False
 
     # What the loop calls.
 
@@ -67,39 +52,6 @@ class Downstream(asyncio.Protocol):
         )  # fmt: skip
         self.active_s = self._monotonic()
         self.worker.opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.active_s = self._monotonic()
-        if self._lingers_until_s:
-            return
-        self._began = False
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as asked:
-            # An upgrade may be ignored (RFC 9110 section 7.8), and Java clients ask for h2c by
-            # default. The parser has stopped behind the request; a new one goes on from there.
-            self.parser = httptools.HttpRequestParser(self)
-            if rest := data[asked.args[0] :]:
-                self.data_received(rest)
-            return
-        except httptools.HttpParserCallbackError as error:
-            self._crashed(error.__context__ or error)
-            return
-        except httptools.HttpParserError as error:
-            self._unreadable(f"The request cannot be read: {error}.")
-            return
-        if self._in_head and not self._began:
-            self._head_fed += len(data)
-            if self._head_fed > HEAD_FED_BYTES:
-                self._unreadable("The head of the request is too long.")
-                return
-        elif (x := self._reading) is not None and x.chunked:
-            x.wire_bytes += len(data)
-            # Chunk heads, extensions and trailers are bytes too, and cost somebody memory.
-            if x.wire_bytes > 8 * x.body_limit_bytes + HEAD_FED_BYTES:
-                self._too_large(x)
-        if len(self._queue) > 1:
-            self._pause(_QUEUE)
 
     def eof_received(self) -> bool:
         """Half a close and a whole one look the same; nobody works for a caller who left."""
@@ -126,60 +78,6 @@ class Downstream(asyncio.Protocol):
         self.blocked = False
         if self._queue and (upstream := self._queue[0].upstream) is not None:
             upstream.resume()
-
-    # What httptools calls.
-
-    def on_message_begin(self) -> None:
-        self._reading = Exchange(self, self.client, self.active_s)
-        self._headers = []
-        self._in_head = self._began = True
-        self._head_fed = 0
-
-    def on_url(self, url: bytes) -> None:
-        if self._reading is not None:
-            self._reading.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        x = self._reading
-        self._in_head = False
-        if x is None or self._deaf or (self._queue and self._queue[-1].close):
-            self._reading = None  # the line closes before this one's turn
-            return
-        parser = self.parser
-        x.method = parser.get_method()
-        x.close = not parser.should_keep_alive()
-        x.malformed = malformed(x, self._headers, parser.get_http_version())
-        if parser.should_upgrade() and x.length_bytes and not x.malformed:
-            # The parser takes what follows for the other protocol's bytes, not for this body.
-            x.malformed = "A request with a body cannot ask for another protocol."
-        x.request_done = not x.chunked and x.length_bytes == 0
-        self._headers = []  # trailers land here, and stay here
-        self._queue.append(x)
-        if len(self._queue) == 1:
-            self._start(x)
-
-    def on_body(self, body: bytes) -> None:
-        x = self._reading
-        if x is None or x.discard:
-            return
-        x.received_bytes += len(body)
-        x.progress_s = self.active_s
-        if x.received_bytes > x.body_limit_bytes:
-            self._too_large(x)
-            return
-        self._pass_on(x, b"%x\r\n%b\r\n" % (len(body), body) if x.chunked else body)
-
-    def on_message_complete(self) -> None:
-        x = self._reading
-        self._reading = None
-        if x is None:
-            return
-        if x.chunked and not x.discard:
-            self._pass_on(x, b"0\r\n\r\n")
-        x.request_done = True
 
     # The life of an exchange.
 
@@ -230,27 +128,59 @@ class Downstream(asyncio.Protocol):
         if x.received_bytes > x.body_limit_bytes:
             self._too_large(x)  # it came while the exchange waited for its turn
             return
-        x.head = forwarding.head(x, use, self._forwarded, self.worker)
+        if x.answer is not None:
+            self._answer(x, x.answer)
+            return
         if x.expects and not x.received_bytes:
             self.transport.write(CONTINUE)
+        if x.rewrite_request is None:
+            self._forward(x, use)
+            return
+        x.collecting = True
+        self.hold(x, 0)
+        if x.request_done:
+            self._rewrite(x)
+
+    def _forward(self, x: Exchange, use: "Use") -> None:
+        if x.rewrite_reply is not None:
+            x.hide(b"accept-encoding")  # a policy reads plain bytes
+        x.head = forwarding.head(x, use, self._forwarded, self.worker)
         use.pool.take(x)
 
-    def _pass_on(self, x: Exchange, piece: bytes) -> None:
-        if x.upstream is not None:
-            x.upstream.transport.write(piece)
-            return
-        if x.held is None:
-            x.held = []
-        x.held.append(piece)
-        self.hold(x, x.held_bytes + len(piece))
+    def _rewrite(self, x: Exchange) -> None:
+        """The whole body is here."""
+        use = x.use
+        assert use is not None
+        if (refusal := bodies.rewrite_request(x)) is not None:
+            x.refused = True
+            self.fail(x, refusal)
+        else:
+            self._forward(x, use)
+
+    def _answer(self, x: Exchange, answer: Answer) -> None:
+        x.progress_s = self._monotonic()
+        self._last_of_line(x)
+        self.transport.write(replies.whole(x, answer.status, answer.headers, answer.body))
+        self.finish(x)
+
+    def rewritten(self, x: Exchange, held: bodies.HeldReply) -> bytes:
+        """The upstream's whole reply as the policies want it."""
+        self._last_of_line(x)
+        return bodies.rewritten(x, held, self.worker.crashed)
+
+    def _last_of_line(self, x: Exchange) -> None:
+        if not x.request_done:
+            x.close = x.discard = True
+        if self.worker.draining:
+            x.close = True
 
     def hold(self, x: Exchange, size_bytes: int) -> None:
         """So much of the body waits for a connection; read no more when it is a lot."""
         x.held_bytes = size_bytes
         if size_bytes > HELD_BYTES:
-            self._pause(_HELD)
+            self._pause(HELD)
         else:
-            self._unpause(_HELD)
+            self._unpause(HELD)
 
     def reply_head(
         self, x: Exchange, status: int, out: list[bytes], length: bytes | None, *, bodiless: bool
@@ -263,10 +193,7 @@ class Downstream(asyncio.Protocol):
     def fail(self, x: Exchange, problem: Problem) -> None:
         """Answer with a problem document; nothing of the reply went out yet."""
         x.progress_s = self._monotonic()
-        if not x.request_done:
-            x.close = x.discard = True
-        if self.worker.draining:
-            x.close = True
+        self._last_of_line(x)
         self.transport.write(replies.refusal(x, problem))
         if problem.fault.status >= 500:
             self.worker.failed(x, problem)
@@ -283,7 +210,7 @@ class Downstream(asyncio.Protocol):
             self._pump()
         else:
             if self._paused:
-                self._unpause(_QUEUE | _UPSTREAM | _HELD)
+                self._unpause(QUEUE | UPSTREAM | HELD)
             if self.worker.draining:
                 self.transport.close()
 
@@ -297,10 +224,13 @@ class Downstream(asyncio.Protocol):
             return
         self._pumping = True
         while self._queue and not self._queue[0].started and not self._lingers_until_s:
-            self._start(self._queue[0])
+            try:
+                self._start(self._queue[0])
+            except Exception as error:  # house: except one bad policy is one 500
+                self._crashed(error)
         self._pumping = False
         if len(self._queue) <= 1:
-            self._unpause(_QUEUE | _UPSTREAM)
+            self._unpause(QUEUE | UPSTREAM)
 
     def _close(self, x: Exchange) -> None:
         """At once when all was read; else let the caller read the reply before the line is cut."""
@@ -310,7 +240,7 @@ class Downstream(asyncio.Protocol):
             self.transport.close()
             return
         self._lingers_until_s = self._monotonic() + self.worker.limits.linger_s
-        self._unpause(_HELD | _UPSTREAM | _QUEUE)
+        self._unpause(HELD | UPSTREAM | QUEUE)
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -386,15 +316,4 @@ class Downstream(asyncio.Protocol):
 
     def wait_for_upstream(self, full: bool) -> None:
         """The upstream takes no more of the body for now."""
-        (self._pause if full else self._unpause)(_UPSTREAM)
-
-    def _pause(self, why: int) -> None:
-        if not self._paused and not self.transport.is_closing():
-            self.transport.pause_reading()
-        self._paused |= why
-
-    def _unpause(self, why: int) -> None:
-        if self._paused:
-            self._paused &= ~why
-            if not self._paused and not self.transport.is_closing():
-                self.transport.resume_reading()
+        (self._pause if full else self._unpause)(UPSTREAM)

@@ -19,8 +19,7 @@ class Proves(Protocol):
 
 def head(x: Exchange, use: Use, forwarded: bytes, signer: Proves) -> tuple[bytes, bytes]:
     """What stands before and after the upstream's own host line. forwarded: X-Forwarded lines."""
-    rest = x.forward
-    rest.append(forwarded)
+    rest = [x.forward, forwarded]
     for name, value in x.up:
         rest += (name, b": ", value, b"\r\n")
     if (caller := x.caller) is not None:
@@ -33,7 +32,7 @@ def head(x: Exchange, use: Use, forwarded: bytes, signer: Proves) -> tuple[bytes
         rest.append(b"firmwire-deadline-ms: %d\r\n" % max(1, left_ms))
     if x.chunked:
         rest.append(b"transfer-encoding: chunked\r\n\r\n")
-    elif b"content-length" in x.known:
+    elif x.length_bytes or b"content-length" in x.known:
         rest.append(b"content-length: %d\r\n\r\n" % x.length_bytes)
     else:
         rest.append(b"\r\n")

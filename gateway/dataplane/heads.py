@@ -54,9 +54,7 @@ REPLY_DROPS = frozenset(
 _CHARS = rb"A-Za-z0-9._~!$&'()*+,=:@/-"
 _PATH = re.compile(rb"/[%" + _CHARS + rb"]*").fullmatch
 # An escape that is none, or that another reader might take for / . \\ % or a control character.
-_ESCAPE_BAD = re.compile(
-    rb"%(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]|(?![0-9A-Fa-f]{2}))"
-).search
+_ESCAPE_BAD = re.compile(rb"%(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]|(?![0-9A-Fa-f]{2}))").search
 _DOTS = re.compile(rb"/\.{1,2}(?:/|\Z)").search
 _QUERY_BAD = re.compile(rb"[#\\\"<>\x00-\x20\x7f-\xff]").search
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?").fullmatch
@@ -94,7 +92,10 @@ def malformed(x: Exchange, headers: list[Pair], version: str) -> str:
             known[name] = value
             if fate is _BOTH:
                 forward += (name, b": ", value, b"\r\n")
-    x.forward = forward
+    nominated = known.get(b"connection")
+    if nominated is not None:
+        forward = _without_nominated(forward, nominated.lower())
+    x.forward = b"".join(forward)
     if size_bytes > HEAD_BYTES:
         return "The headers are too long."
     if version == "1.0":
@@ -117,23 +118,22 @@ def _bad_framing(x: Exchange) -> str:
         if expected.lower() != b"100-continue":
             return "The only expectation met is 100-continue."
         x.expects = not x.old and x.length_bytes != 0
-    if (nominated := known.get(b"connection")) is not None:
-        _drop_nominated(x, nominated.lower())
     host = known.get(b"host")
     if host is None:
         return "" if x.old else "The host header is missing."
     return "" if _HOST(host) else "The host header is not a host."
 
 
-def _drop_nominated(x: Exchange, nominated: bytes) -> None:
+def _without_nominated(forward: list[bytes], nominated: bytes) -> list[bytes]:
     """A caller may say which of its own headers end here; what we add later is not touched."""
     if nominated in (b"keep-alive", b"close", b"upgrade", b""):
-        return
+        return forward
     names = {name.strip() for name in nominated.split(b",")}
-    old, x.forward = x.forward, []
-    for at in range(0, len(old), 4):
-        if old[at] not in names:
-            x.forward += old[at : at + 4]
+    kept: list[bytes] = []
+    for at in range(0, len(forward), 4):
+        if forward[at] not in names:
+            kept += forward[at : at + 4]
+    return kept
 
 
 def _bad_target(x: Exchange) -> str:

@@ -5,11 +5,13 @@ Fails  never.
 Source RFC 9112 sections 6 and 9.6; RFC 9457 (problem documents).
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from contracts.problem import Problem, document
-from gateway.dataplane.heads import status_line
-from gateway.policy import Exchange
+from gateway.dataplane.heads import REPLY_DROPS, status_line
+from gateway.policy import Exchange, Pair
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -55,6 +57,28 @@ def refusal(x: Exchange, problem: Problem) -> bytes:
         out += (name, b": ", value, b"\r\n")
     out.append(_connection(x))
     if x.method != b"HEAD":
+        out.append(body)
+        x.sent_bytes = len(body)
+    x.head_sent = True
+    return b"".join(out)
+
+
+def whole(x: Exchange, status: int, headers: Iterable[Pair], body: bytes) -> bytes:
+    """A reply that is all here: a policy's answer, or an upstream's after it was rewritten."""
+    x.status = status
+    for step in x.pipe.up[x.finished]:
+        step(x)
+    out = [status_line(status)]
+    for name, value in headers:
+        if name not in REPLY_DROPS and name != b"content-length":
+            out += (name, b": ", value, b"\r\n")
+    for name, value in x.down:
+        out += (name, b": ", value, b"\r\n")
+    # A rewritten reply to HEAD has no body to measure: better no length than a wrong one.
+    if status not in (204, 304) and (body or x.method != b"HEAD"):
+        out.append(b"content-length: %d\r\n" % len(body))
+    out.append(_connection(x))
+    if status not in (204, 304) and x.method != b"HEAD":
         out.append(body)
         x.sent_bytes = len(body)
     x.head_sent = True

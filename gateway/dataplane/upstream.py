@@ -12,6 +12,8 @@ import httptools
 
 from chassis import clock
 from contracts.problem import Fault, Problem
+from gateway.dataplane import bodies
+from gateway.dataplane.bodies import HeldReply
 from gateway.dataplane.heads import REPLY_DROPS
 from gateway.policy import Exchange
 
@@ -32,7 +34,7 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_bodiless", "_chunks", "_in_head", "_interim", "_stays", "_until_close", "complete",
         "idle_since_s", "instance", "length", "out", "parser", "paused", "pool", "replied",
-        "reused", "transport", "x",
+        "reused", "transport", "whole", "x",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -47,6 +49,7 @@ class Upstream(asyncio.Protocol):
             self._stays
         ) = False
         self.length: bytes | None = None
+        self.whole: HeldReply | None = None
         self.idle_since_s = 0.0
         self.out: list[bytes] = []
 
@@ -58,14 +61,16 @@ class Upstream(asyncio.Protocol):
         self.x = x
         x.upstream = self
         self.replied = self.complete = self._until_close = self._chunks = self._bodiless = False
+        self.whole = None
         first, rest = x.head
-        self.transport.write(b"".join((first, self.instance.host_line, rest)))
-        if x.held is not None:
-            held, x.held = x.held, None
-            if x.request_done and x.held_bytes <= _KEPT_BYTES and b"idempotency-key" in x.known:
-                x.kept = held
-            self.transport.write(b"".join(held))
+        if x.length_bytes:
+            if x.request_done and x.received_bytes <= _KEPT_BYTES and b"idempotency-key" in x.known:
+                x.kept = x.held
+            body = bodies.on_the_wire(x)
+            self.transport.write(b"".join((first, self.instance.host_line, rest, body)))
             x.link.hold(x, 0)
+        else:
+            self.transport.write(b"".join((first, self.instance.host_line, rest)))
         if x.link.blocked:
             self.pause()
 
@@ -111,7 +116,11 @@ class Upstream(asyncio.Protocol):
             raise ValueError("a length and a transfer coding")
         self._bodiless = x.method == b"HEAD" or status in (204, 304)
         self._until_close = not (self._bodiless or self._chunks or self.length is not None)
-        x.link.reply_head(x, status, self.out, self.length, bodiless=self._bodiless)
+        if x.rewrite_reply is not None:
+            self.whole = HeldReply(status, self.out)
+            self.out = []
+        else:
+            x.link.reply_head(x, status, self.out, self.length, bodiless=self._bodiless)
         if x.method == b"HEAD":
             # The parser cannot know that no body follows, so it has done its duty.
             self.complete = True
@@ -121,6 +130,9 @@ class Upstream(asyncio.Protocol):
         x = self.x
         if x is None or self._bodiless:
             raise ValueError("a body where none may be")
+        if self.whole is not None:
+            self.whole.add(body)
+            return
         x.sent_bytes += len(body)
         if x.chunked_reply:
             self.out += (b"%x\r\n" % len(body), body, b"\r\n")
@@ -152,7 +164,7 @@ class Upstream(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._broken(x, error)
             return
-        if x.head_sent:
+        if x.head_sent or self.whole is not None:
             if self.complete:
                 self._finish(x, self._stays)
             elif self.out:
@@ -167,7 +179,7 @@ class Upstream(asyncio.Protocol):
         x = self.x
         if x is None:
             return
-        if x.head_sent and self._until_close and exc is None:
+        if (x.head_sent or self.whole is not None) and self._until_close and exc is None:
             self._finish(x, False)
             return
         self.x = x.upstream = None
@@ -234,7 +246,10 @@ class Upstream(asyncio.Protocol):
 
     def _finish(self, x: Exchange, reusable: bool) -> None:
         out, self.out = self.out, []
-        if x.chunked_reply:
+        if self.whole is not None:
+            out = [x.link.rewritten(x, self.whole)]
+            self.whole = None
+        elif x.chunked_reply:
             out.append(b"0\r\n\r\n")
         if out:
             x.link.transport.write(b"".join(out))

@@ -1,0 +1,177 @@
+"""This file exists to turn the bytes of one caller into exchanges, in order.
+
+Owns   the parser of a connection, what it is in the middle of, and whether bytes are taken at all.
+Fails  through `unreadable`, for whatever only some parsers would agree on; `too_large`.
+Source RFC 9112 sections 2 and 7.1 (parsing, chunks); RFC 9110 section 7.8 (Upgrade).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from gateway.dataplane.heads import malformed
+from gateway.policy import Exchange, Pair
+
+if TYPE_CHECKING:
+    from gateway.dataplane.downstream import Downstream
+
+HEAD_FED_BYTES = 65_536
+HELD, UPSTREAM, QUEUE = 1, 2, 4  # why no bytes are taken for now
+
+
+class Reading(asyncio.Protocol):
+    """The half of a connection that reads; `Downstream` is the half that acts."""
+
+    __slots__ = (
+        "_began", "_deaf", "_head_fed", "_headers", "_in_head", "_lingers_until_s", "_monotonic",
+        "_parser", "_paused", "_queue", "_reading", "active_s", "client", "transport",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+    client: str
+    _monotonic: Callable[[], float]
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Exchange] = deque()
+        self._reading: Exchange | None = None
+        self._headers: list[Pair] = []
+        self._in_head = self._began = self._deaf = False
+        self._head_fed = self._paused = 0
+        self._lingers_until_s = 0.0
+        self.active_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        self.active_s = self._monotonic()
+        if self._lingers_until_s:
+            return
+        self._began = False
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as asked:
+            # An upgrade may be ignored (RFC 9110 section 7.8), and Java clients ask for h2c by
+            # default. The parser has stopped behind the request; a new one goes on from there.
+            self._parser = httptools.HttpRequestParser(self)
+            if rest := data[asked.args[0] :]:
+                self.data_received(rest)
+            return
+        except httptools.HttpParserCallbackError as error:
+            self._crashed(error.__context__ or error)
+            return
+        except httptools.HttpParserError as error:
+            self._unreadable(f"The request cannot be read: {error}.")
+            return
+        if self._in_head and not self._began:
+            self._head_fed += len(data)
+            if self._head_fed > HEAD_FED_BYTES:
+                self._unreadable("The head of the request is too long.")
+                return
+        elif (x := self._reading) is not None and x.chunked:
+            x.wire_bytes += len(data)
+            # Chunk heads, extensions and trailers are bytes too, and cost somebody memory.
+            if x.wire_bytes > 8 * x.body_limit_bytes + HEAD_FED_BYTES:
+                self._too_large(x)
+        if len(self._queue) > 1:
+            self._pause(QUEUE)
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        self._reading = Exchange(cast("Downstream", self), self.client, self.active_s)
+        self._headers = []
+        self._in_head = self._began = True
+        self._head_fed = 0
+
+    def on_url(self, url: bytes) -> None:
+        if self._reading is not None:
+            self._reading.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        x = self._reading
+        self._in_head = False
+        if x is None or self._deaf or (self._queue and self._queue[-1].close):
+            self._reading = None  # the line closes before this one's turn
+            return
+        parser = self._parser
+        x.method = parser.get_method()
+        x.close = not parser.should_keep_alive()
+        x.malformed = malformed(x, self._headers, parser.get_http_version())
+        if parser.should_upgrade() and x.length_bytes and not x.malformed:
+            # The parser takes what follows for the other protocol's bytes, not for this body.
+            x.malformed = "A request with a body cannot ask for another protocol."
+        x.request_done = not x.chunked and x.length_bytes == 0
+        self._headers = []  # trailers land here, and stay here
+        self._queue.append(x)
+        if len(self._queue) == 1:
+            self._start(x)
+
+    def on_body(self, body: bytes) -> None:
+        x = self._reading
+        if x is None or x.discard:
+            return
+        x.received_bytes += len(body)
+        x.progress_s = self.active_s
+        if x.received_bytes > x.body_limit_bytes:
+            self._too_large(x)
+            return
+        if x.upstream is not None:
+            piece = b"%x\r\n%b\r\n" % (len(body), body) if x.chunked else body
+            x.upstream.transport.write(piece)
+            return
+        if x.held is None:
+            x.held = []
+        x.held.append(body)
+        if not x.collecting:
+            self.hold(x, x.held_bytes + len(body))
+
+    def on_message_complete(self) -> None:
+        x = self._reading
+        self._reading = None
+        if x is None:
+            return
+        x.request_done = True
+        if x.discard:
+            return
+        if x.collecting:
+            self._rewrite(x)
+        elif x.chunked and x.upstream is not None:
+            x.upstream.transport.write(b"0\r\n\r\n")
+
+    # What the acting half does.
+
+    def _start(self, x: Exchange) -> None:
+        raise NotImplementedError
+
+    def _rewrite(self, x: Exchange) -> None:
+        raise NotImplementedError
+
+    def hold(self, x: Exchange, size_bytes: int) -> None:
+        raise NotImplementedError
+
+    def _unreadable(self, why: str) -> None:
+        raise NotImplementedError
+
+    def _too_large(self, x: Exchange) -> None:
+        raise NotImplementedError
+
+    def _crashed(self, error: BaseException) -> None:
+        raise NotImplementedError
+
+    # Whether bytes are taken.
+
+    def _pause(self, why: int) -> None:
+        if not self._paused and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._paused |= why
+
+    def _unpause(self, why: int) -> None:
+        if self._paused:
+            self._paused &= ~why
+            if not self._paused and not self.transport.is_closing():
+                self.transport.resume_reading()
