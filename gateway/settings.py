@@ -13,6 +13,7 @@ from gateway.routes import Route, Upstream
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
+Address = Annotated[str, Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$")]
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +30,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The data plane. port: public. internal_port: /health, /ready, /metrics; never public.
+    workers: processes that share both ports.
 
     control_url: where snapshots come from. token: shared with the control plane; empty reads
     `gateway/data-plane.token` under the home folder. certificate, private_key: PEM files, read
@@ -37,6 +39,7 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
     internal_host: str = "127.0.0.1"
     internal_port: Port = 8081
     control_url: str = "http://127.0.0.1:8090"
@@ -54,7 +57,8 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     upstreams: origins by name, commas between instances; the tiers' names are theirs by default.
     routes: by name, replacing the tiers' own when any are given. hosts: names the public port
-    answers to, none means any.
+    answers to, none means any. admin_url: where admins reach this plane; issuer_url: where partners
+    reach its `/oauth`, the name in its tokens; empty is this address.
     """
 
     host: str = "127.0.0.1"
@@ -67,3 +71,15 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     upstreams: tuple[Upstream, ...] = ()
     routes: tuple[Route, ...] = ()
     hosts: tuple[str, ...] = ()
+    admin_url: Address = ""
+    issuer_url: Address = ""
+
+    @property
+    def admins_at(self) -> str:
+        """Origin of the console and of signing in."""
+        return self.admin_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def issuer(self) -> str:
+        """Who our tokens say they are from."""
+        return self.issuer_url or f"http://{self.host}:{self.port}"

@@ -15,7 +15,7 @@ from chassis import identity
 from chassis.database import Database, url_of
 from chassis.service import Service, service
 from gateway import tokens as shared
-from gateway.control import api, api_keys, store, tables, tokens
+from gateway.control import api, api_keys, api_usage, store, tables, tokens, usage_store
 from gateway.control.publish import Publisher
 from gateway.control.shapes import ConsumerDraft, PlanDraft
 from gateway.keys import peppers
@@ -42,12 +42,14 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
     async def living(app: Litestar) -> AsyncIterator[None]:
         database.migrate("gateway.control.migrations")
         await database.write(lambda connection: _first_start(connection, home))
+        await database.write(usage_store.forget)
         publisher = Publisher(database, settings)
         await publisher.begin()
         app.state.database = database
         app.state.publisher = publisher
         app.state.peppers = peppers(home)
         app.state.leak_grace_s = 0
+        app.state.secure_cookies = settings.admins_at.startswith("https:")
         given = settings.token
         app.state.data_plane_token = given.reveal() if given else shared.data_plane(home)
         try:
@@ -57,7 +59,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
 
     return service(
         "control",
-        handlers=[api.admin, api.snapshot, api_keys.report_leak],
+        handlers=[api.admin, api.snapshot, api_keys.report_leak, api_usage.push],
         verifier=identity.Verifier(identity.ensure(home)),
         ready={"database": database.check},
         lifespan=[living],

@@ -81,6 +81,9 @@ admin_token = Table(
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
+    Column("role", String, nullable=False, server_default="admin"),
+    Column("name", String, nullable=False, server_default=""),
+    Column("expires_ms", BigInteger),
 )
 audit_entry = Table(
     "audit_entry",

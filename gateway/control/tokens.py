@@ -5,7 +5,6 @@ Owns   the table admin_token (hashes only); `gateway/admin.token` in the home fo
 Fails  UNAUTHENTICATED, in the same words for a missing and a wrong token.
 """
 
-import hashlib
 import hmac
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,12 @@ from contracts.ids import uuid7
 from contracts.problem import Fault, Problem
 from gateway import tokens
 from gateway.control.tables import admin_token
+from gateway.identity import sessions
+from gateway.identity.roles import demand
 from gateway.keys import write_private
 
 Asking = ASGIConnection[Any, Any, Any, Any]
+CSRF_HEADER = "firmwire-csrf"
 _LOG = log("gateway.control")
 
 
@@ -35,7 +37,7 @@ def bootstrap(connection: Connection, home: Path) -> None:
     connection.execute(
         insert(admin_token).values(
             id=f"admin_{uuid7(now).replace('-', '')}",
-            digest=hashed(secret),
+            digest=sessions.hashed(secret),
             created_ms=int(now.timestamp() * 1000),
         )
     )
@@ -45,38 +47,43 @@ def bootstrap(connection: Connection, home: Path) -> None:
     _LOG.info("bootstrap.secret_written", file=str(file))
 
 
-def hashed(token: str) -> bytes:
-    """SHA-256 is enough: our tokens are 256 random bits, there is nothing to guess."""
-    return hashlib.sha256(token.encode()).digest()
+async def only_admins(connection: Asking, handler: BaseRouteHandler) -> None:
+    """Guard of every admin route: somebody, and one whose role may do the handler's `action`.
 
-
-def admin_of(connection: Connection, token: str) -> str | None:
-    """The id of the admin token, when it is one of ours and not revoked."""
-    wanted = select(admin_token.c.id).where(
-        admin_token.c.digest == hashed(token), admin_token.c.revoked_ms.is_(None)
-    )
-    found: str | None = connection.execute(wanted).scalar()
-    return found
-
-
-async def only_admins(connection: Asking, _handler: BaseRouteHandler) -> None:
-    """Guard of every admin route; the actor of the audit is the token's id."""
-    token = _bearer(connection)
+    A session's cookie also needs its CSRF token for anything that changes something.
+    """
+    bearer, cookie = _bearer(connection), _cookie(connection)
     database = connection.app.state.database
-    actor = await database.read(lambda c: admin_of(c, token)) if token else None
-    if actor is None:
+    admin = None
+    if bearer or cookie:
+        admin = await database.read(lambda c: sessions.admin_of(c, bearer=bearer, cookie=cookie))
+    if admin is None:
         raise Problem(Fault.UNAUTHENTICATED, "A valid admin token is needed.")
-    connection.state.actor = actor
+    safe = connection.scope.get("method") in ("GET", "HEAD")
+    sent_back = connection.headers.get(CSRF_HEADER, "")
+    if not safe and not bearer and not sessions.csrf_holds(admin, sent_back):
+        raise Problem(Fault.FORBIDDEN, "The page is out of date: load it again.")
+    demand(admin, str(handler.opt.get("action") or "unnamed:action"))
+    if cookie and not bearer and await database.read(lambda c: sessions.due(c, cookie)):
+        await database.write(lambda c: sessions.touch(c, cookie))
+    connection.state.admin = admin
+    connection.state.actor = admin.name
 
 
 async def only_data_planes(connection: Asking, _handler: BaseRouteHandler) -> None:
     """Guard of the snapshot: it tells who may call what."""
     token = _bearer(connection)
     expected = connection.app.state.data_plane_token
-    if not hmac.compare_digest(hashed(token), hashed(expected)):
+    if not hmac.compare_digest(sessions.hashed(token), sessions.hashed(expected)):
         raise Problem(Fault.UNAUTHENTICATED, "A valid data-plane token is needed.")
 
 
 def _bearer(connection: Asking) -> str:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
+
+
+def _cookie(connection: Asking) -> str:
+    """Where the cookie must be secure, the other name is not looked at."""
+    secure = connection.app.state.secure_cookies
+    return connection.cookies.get(sessions.cookie_name(secure=secure), "")

@@ -1,0 +1,1 @@
+"""This room exists to say who somebody is: admins, clients, tokens, and the issuers we trust."""
