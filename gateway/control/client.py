@@ -17,6 +17,7 @@ from contracts.problem import Fault, Problem
 from gateway.control.shapes import (
     AuditView,
     ConsumerDraft,
+    ConsumerUse,
     ConsumerView,
     Expiry,
     KeyDraft,
@@ -27,6 +28,8 @@ from gateway.control.shapes import (
     PlanView,
     Revocation,
     Rotation,
+    UsageHour,
+    VersionUse,
 )
 from gateway.keys import Environment
 
@@ -164,6 +167,40 @@ class ControlClient:
         """The first entry that does not follow from the one before."""
         found = await self._get("/audit/verdict", dict[str, int | None])
         return found["broken_at"]
+
+    async def usage(
+        self,
+        *,
+        consumer: str | None = None,
+        key: str | None = None,
+        route: str | None = None,
+        version: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[UsageHour, ...]:
+        """By hour; the last day unless told otherwise."""
+        page = await self._get(
+            "/usage", Page[UsageHour], consumer=consumer, key=key, route=route, version=version,
+            since=since and since.isoformat(), until=until and until.isoformat(),
+        )  # fmt: skip
+        return page.items
+
+    async def usage_by_consumer(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[ConsumerUse, ...]:
+        """Who asked most."""
+        spans = {"since": since and since.isoformat(), "until": until and until.isoformat()}
+        return (await self._get("/usage/consumers", Page[ConsumerUse], **spans)).items
+
+    async def usage_by_version(
+        self, *, consumer: str | None = None, since: datetime | None = None
+    ) -> tuple[VersionUse, ...]:
+        """Who still calls which version; the last 30 days unless told otherwise."""
+        page = await self._get(
+            "/usage/versions", Page[VersionUse],
+            consumer=consumer, since=since and since.isoformat(),
+        )  # fmt: skip
+        return page.items
 
     async def _remove(self, path: str, reason: str) -> None:
         query = {"reason": reason} if reason else {}

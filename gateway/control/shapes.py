@@ -133,3 +133,32 @@ class AuditView(Struct, frozen=True):
     before: dict[str, Any]
     after: dict[str, Any]
     hash: str
+
+
+class UsageHour(Struct, frozen=True):
+    """at: the hour's beginning. refused: 4xx but for 429. throttled: 429. failed: 5xx."""
+
+    at: datetime
+    requests: int
+    refused: int
+    throttled: int
+    failed: int
+
+
+class ConsumerUse(Struct, frozen=True):
+    """What a consumer asked; consumer "" is everybody who could not be told."""
+
+    consumer: str
+    requests: int
+    refused: int
+    throttled: int
+    failed: int
+
+
+class VersionUse(Struct, frozen=True):
+    """last_at: the last hour in which the consumer called this version."""
+
+    version: str
+    consumer: str
+    requests: int
+    last_at: datetime

@@ -6,7 +6,7 @@ Fails  at start when the port is taken; afterwards a bad snapshot is refused and
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -123,6 +123,10 @@ class Worker:
         self._timer.cancel()
         await asyncio.sleep(0)
         self.access_log.close()
+
+    def memory(self, name: str) -> MutableMapping[Any, Any]:
+        """A policy's own table, for whoever passes it on."""
+        return self._around.memory(name)
 
     # For its connections.
 
