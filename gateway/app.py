@@ -7,8 +7,12 @@ Fails  at start: a port that is taken, a bad settings file, peppers that are too
 import asyncio
 import gc
 import signal
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 import uvloop
 
 from chassis import identity, settings
@@ -19,9 +23,11 @@ from gateway.dataplane.access import LogFile
 from gateway.dataplane.feed import Feed
 from gateway.dataplane.internal import serve_internal
 from gateway.dataplane.listeners import Tls
+from gateway.dataplane.siblings import Siblings
 from gateway.dataplane.worker import Worker
+from gateway.dataplane.workers import Workers, reserve
 from gateway.keys import peppers
-from gateway.policy import Policy
+from gateway.policy import Policy, Share
 from gateway.settings import ControlSettings, GatewaySettings
 from gateway.snapshot import Shelf
 
@@ -30,7 +36,32 @@ _LOG = log("gateway")
 
 def run_data_plane(given: GatewaySettings, home: Path | None = None) -> None:
     """Serve until SIGTERM. home: the installation's folder, by default chassis.settings.home()."""
-    uvloop.run(serve_data_plane(given, home or settings.home()))
+    home = home or settings.home()
+    if given.workers == 1:
+        uvloop.run(serve_data_plane(given, home))
+        return
+    # What one worker would find out alone is found out before there are several.
+    identity.ensure(home)
+    peppers(home)
+    if (tls := _tls(given)) is not None:
+        tls.context()
+    with ExitStack() as kept:
+        port, public = reserve(given.host, given.port)
+        internal_port, internal = reserve(given.internal_host, given.internal_port)
+        for one in (*public, *internal):
+            kept.enter_context(one)
+        # Not under the home folder: the path of a Unix socket has 107 bytes.
+        folder = Path(kept.enter_context(TemporaryDirectory(prefix="firmwire-gateway-")))
+        given = msgspec.structs.replace(given, port=port, internal_port=internal_port)
+        _spare_the_collector()
+        work = partial(_be_worker, given, home, folder)
+        Workers(given.workers, work, drain_s=given.limits.drain_s).run()
+
+
+def _be_worker(
+    given: GatewaySettings, home: Path, folder: Path, share: Share, lifeline: int
+) -> None:
+    uvloop.run(serve_data_plane(given, home, Siblings(folder, share), lifeline))
 
 
 def run_control_plane(given: ControlSettings, home: Path | None = None) -> None:
@@ -42,8 +73,10 @@ def run_control_plane(given: ControlSettings, home: Path | None = None) -> None:
     server.run(control_plane(given, home or settings.home()), host=given.host, port=given.port)
 
 
-async def serve_data_plane(given: GatewaySettings, home: Path) -> None:
-    """The same inside a running loop."""
+async def serve_data_plane(
+    given: GatewaySettings, home: Path, siblings: Siblings | None = None, lifeline: int = -1
+) -> None:
+    """The same inside a running loop. lifeline: a file that ends when the parent is gone."""
     identity.ensure(home)
     worker = Worker(
         limits=given.limits,
@@ -51,6 +84,7 @@ async def serve_data_plane(given: GatewaySettings, home: Path) -> None:
         signer=identity.Signer.of(home, "gateway"),
         policies=plugs("gateway.policies", "POLICY", Policy),
         access_log=LogFile(home / "log" / "gateway-access.jsonl"),
+        share=Share() if siblings is None else siblings.share,
     )
     feed = Feed(
         worker,
@@ -59,12 +93,13 @@ async def serve_data_plane(given: GatewaySettings, home: Path) -> None:
         lambda: given.token.reveal() if given.token else tokens.data_plane(home),
     )
     feed.begin_from_disk()
-    internal = await serve_internal(worker, given.internal_host, given.internal_port)
-    port = await worker.listen(given.host, given.port, _tls(given))
+    internal = await serve_internal(worker, given.internal_host, given.internal_port, siblings)
+    share_port = siblings is not None
+    port = await worker.listen(given.host, given.port, _tls(given), share_port=share_port)
     _LOG.info("gateway.listening", host=given.host, port=port)
     _spare_the_collector()
     asking = asyncio.create_task(feed.run())
-    await _stopped(worker)
+    await _stopped(worker, lifeline)
     _LOG.info("gateway.draining")
     asking.cancel()
     await worker.drain()
@@ -72,14 +107,18 @@ async def serve_data_plane(given: GatewaySettings, home: Path) -> None:
     _LOG.info("gateway.stopped")
 
 
-async def _stopped(worker: Worker) -> None:
+async def _stopped(worker: Worker, lifeline: int) -> None:
     """Until SIGTERM or SIGINT; SIGHUP opens the access log and reads certificates anew."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: worker.spawn(worker.reload()))
+    if lifeline >= 0:
+        loop.add_reader(lifeline, stop.set)
     await stop.wait()
+    if lifeline >= 0:
+        loop.remove_reader(lifeline)
 
 
 def _spare_the_collector() -> None:

@@ -177,11 +177,18 @@ class Sign(Protocol):
     def assertion(self, subject: str, scopes: frozenset[str], *, actor: str = "") -> str: ...
 
 
+class Share(Struct, frozen=True):
+    """Which of how many workers this is; a limit kept in memory alone is this worker's part."""
+
+    index: int = 0
+    count: int = 1
+
+
 class Tools(Struct, frozen=True):
     """What a policy may touch, handed in when it is bound to a route.
 
     memory: a policy's own table, kept when a snapshot is swapped. callers: by key hash.
-    hashers: of keys, by pepper, newest first. monotonic, unix: seconds.
+    hashers: of keys, by pepper, newest first. monotonic, unix: seconds. share: this worker's.
     """
 
     route: Route | None
@@ -191,6 +198,7 @@ class Tools(Struct, frozen=True):
     callers: Mapping[bytes, Caller]
     hashers: tuple[Callable[[bytes], bytes], ...]
     log: LogLines
+    share: Share = Share()
 
 
 class Policy(Struct, frozen=True):

@@ -13,7 +13,7 @@ from gateway.dataplane.counters import Counts
 from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers, hasher
 from gateway.pipeline import Pipe, pipe_of
-from gateway.policy import Caller, LogLines, Policy, Tools
+from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
 from gateway.snapshot import Snapshot, SnapshotRefused, scopes_of
 
@@ -72,7 +72,9 @@ class Around:
         unix: Callable[[], float],
         log: LogLines,
         upstream_pool: Callable[[str], Pool],
+        share: Share,
     ) -> None:
+        self._share = share
         self._monotonic = monotonic
         self._unix = unix
         self._log = log
@@ -109,6 +111,7 @@ class Around:
             callers=callers,
             hashers=tuple(hasher(peppers.secrets[name]) for name in newest_first),
             log=self._log,
+            share=self._share,
         )
 
 

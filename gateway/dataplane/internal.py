@@ -1,6 +1,7 @@
 """This file exists to answer /health, /ready and /metrics on a port that is never public.
 
-Owns   a listener of its own; it must answer when the public one is full.
+Owns   a listener of its own; it must answer when the public one is full. With several workers
+       whichever is asked answers for all of them (siblings.py).
 Fails  404 for anything else; a line that is not HTTP is cut.
 """
 
@@ -9,6 +10,8 @@ from typing import cast
 
 import httptools
 
+from gateway.dataplane.listeners import bind
+from gateway.dataplane.siblings import Answer, Siblings
 from gateway.dataplane.worker import Worker
 
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
@@ -19,8 +22,9 @@ class Internal(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, siblings: Siblings | None) -> None:
         self._worker = worker
+        self._siblings = siblings
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
 
@@ -37,14 +41,25 @@ class Internal(asyncio.Protocol):
         self._target += url
 
     def on_message_complete(self) -> None:
-        status, body = self._answer(self._target.partition(b"?")[0])
+        path = self._target.partition(b"?")[0]
+        mine = self._answer(path)
+        if self._siblings is None:
+            self._reply(mine)
+        else:
+            self._worker.spawn(self._reply_for_all(self._siblings, path, mine))
+
+    async def _reply_for_all(self, siblings: Siblings, path: bytes, mine: Answer) -> None:
+        self._reply(await siblings.merged(path, mine))
+
+    def _reply(self, answer: Answer) -> None:
+        status, body = answer
         self.transport.write(
             b"HTTP/1.1 %d \r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
             % (status, _TEXT, len(body), body)
         )
         self.transport.close()
 
-    def _answer(self, path: bytes) -> tuple[int, bytes]:
+    def _answer(self, path: bytes) -> Answer:
         worker = self._worker
         if path == b"/health":
             return 200, b"alive\n"
@@ -56,7 +71,27 @@ class Internal(asyncio.Protocol):
         return 404, b"not found\n"
 
 
-async def serve_internal(worker: Worker, host: str, port: int) -> asyncio.Server:
+class Inside:
+    """What `serve_internal` opened."""
+
+    def __init__(self, servers: list[asyncio.Server]) -> None:
+        self.port = int(servers[0].sockets[0].getsockname()[1])
+        self._servers = servers
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+
+async def serve_internal(
+    worker: Worker, host: str, port: int, siblings: Siblings | None = None
+) -> Inside:
     """Open it; the caller closes it."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: Internal(worker), host, port)
+    servers = [
+        await loop.create_server(lambda: Internal(worker, siblings), sock=one)
+        for one in bind(host, port, share_port=siblings is not None)
+    ]
+    if siblings is not None:
+        servers.append(await loop.create_unix_server(lambda: Internal(worker, None), siblings.own))
+    return Inside(servers)

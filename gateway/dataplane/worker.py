@@ -20,7 +20,7 @@ from gateway.dataplane.downstream import Downstream
 from gateway.dataplane.listeners import Listener, Tls
 from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers
-from gateway.policy import Caller, Exchange, Policy, Sign
+from gateway.policy import Caller, Exchange, Policy, Share, Sign
 from gateway.routes import Upstream as Definition
 from gateway.settings import Limits
 from gateway.snapshot import Snapshot, check
@@ -41,6 +41,7 @@ class Worker:
         signer: Sign,
         policies: Mapping[str, Policy],
         access_log: LogFile,
+        share: Share | None = None,
     ) -> None:
         self.limits = limits
         self.monotonic: Callable[[], float] = clock.monotonic
@@ -54,7 +55,8 @@ class Worker:
         self._policies = policies
         self._links: set[Downstream] = set()
         self._pools: dict[str, Pool] = {}
-        self._around = Around(self.monotonic, self.unix, access_log, self._pools.__getitem__)
+        pool_of = self._pools.__getitem__
+        self._around = Around(self.monotonic, self.unix, access_log, pool_of, share or Share())
         self._loop = asyncio.get_running_loop()
         self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
         self._listener: Listener | None = None

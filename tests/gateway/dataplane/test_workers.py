@@ -1,0 +1,181 @@
+"""Several workers behind one port, as the command starts them: crashes, revocation, the end."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+
+import msgspec
+import pytest
+
+from chassis import clock
+from chassis.server import serving
+from gateway.control.app import control_plane
+from gateway.control.client import ControlClient, admin_token
+from gateway.dataplane.siblings import added, ready
+from gateway.settings import ControlSettings
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Gateway:
+    """`firmwire serve gateway` with several workers, in a process group of its own."""
+
+    def __init__(self, home, control, workers=2, **more):
+        self.port, self.internal = free_port(), free_port()
+        self.env = {
+            **{name: value for name, value in os.environ.items() if "FIRMWIRE" not in name},
+            "FIRMWIRE_HOME": str(home), "FIRMWIRE_GATEWAY_CONTROL_URL": control,
+            "FIRMWIRE_GATEWAY_PORT": str(self.port), "FIRMWIRE_GATEWAY_WORKERS": str(workers),
+            "FIRMWIRE_GATEWAY_INTERNAL_PORT": str(self.internal),
+            "FIRMWIRE_GATEWAY_LIMITS_DRAIN_S": "3", "PYTHONPATH": os.getcwd(), **more,
+        }  # fmt: skip
+        self.lines = []
+
+    async def __aenter__(self):
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "firmwire", "serve", "gateway", env=self.env,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        self.reading = asyncio.create_task(self.read())
+        return self
+
+    async def read(self):
+        async for line in self.process.stdout:
+            self.lines.append(line)
+
+    async def __aexit__(self, *_):
+        if self.process.returncode is None:
+            self.process.kill()  # its workers end by themselves: their lifeline is cut
+        await self.process.wait()
+        await self.reading
+
+    def said(self, event):
+        """Fields of the log lines of one event."""
+        rows = [msgspec.json.decode(line) for line in self.lines if line.startswith(b"{")]
+        return [row for row in rows if row.get("event") == event]
+
+    def pids(self):
+        """By worker, the latest."""
+        return {row["worker"]: row["pid"] for row in self.said("worker.started")}
+
+    async def get(self, port, path, *headers):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            lines = (f"GET {path} HTTP/1.1", "Host: a", "Connection: close", *headers)
+            writer.write("\r\n".join((*lines, "", "")).encode())
+            head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+            return int(head.split(b" ")[1]) if head else 0, body.decode()
+        except ConnectionError:
+            return 0, ""
+        finally:
+            writer.close()
+
+    async def inside(self, path):
+        try:
+            return await self.get(self.internal, path)
+        except OSError:
+            return 0, ""
+
+    async def all_ready(self, count=2):
+        async with asyncio.timeout(20):
+            while f"workers ready: {count} of {count}" not in (await self.inside("/ready"))[1]:
+                assert self.process.returncode is None, self.lines
+                await asyncio.sleep(0.02)
+
+    async def statuses(self, key, number=24):
+        """Of requests on so many connections: they reach every worker."""
+        asked = (self.get(self.port, "/system/v1/x", f"X-Api-Key: {key}") for _ in range(number))
+        return {status for status, _ in await asyncio.gather(*asked)}
+
+
+@pytest.fixture
+async def firm(tmp_path, upstream):
+    """A control plane with one consumer and one key: its URL, its admin, the key."""
+    given = ControlSettings(system_url=f"http://127.0.0.1:{upstream.port}")
+    async with (
+        serving(control_plane(given, tmp_path)) as url,
+        ControlClient(url, admin_token(tmp_path)) as admin,
+    ):
+        await admin.set_consumer("acme", "internal")
+        yield url, admin, await admin.create_key("acme", scopes=("system:read",))
+
+
+async def test_two_workers_serve_one_dies_and_a_revoked_key_is_dead_on_both(tmp_path, firm):
+    """kill -9 costs what that worker held and no more; it comes back; the news reach both."""
+    url, admin, made = firm
+    async with Gateway(tmp_path, url) as gateway:
+        await gateway.all_ready()
+        assert await gateway.statuses(made.secret, 40) == {200}
+        told = (await gateway.inside("/metrics"))[1]
+        assert 'firmwire_gateway_requests_total{route="system",status="200"} 40\n' in told
+        assert "firmwire_gateway_workers 2\n" in told
+        assert re.search(r"^firmwire_gateway_snapshot_version (\d+)$", told, re.MULTILINE)
+        first = gateway.pids()
+        os.kill(first[0], signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while not gateway.said("worker.crashed"):
+                await asyncio.sleep(0.01)
+        assert await gateway.statuses(made.secret) == {200}
+        await gateway.all_ready()
+        again = gateway.pids()
+        assert (again[1], again[0] != first[0]) == (first[1], True)
+        began_s = clock.monotonic()
+        await admin.revoke_key(made.key.id, reason="leaked")
+        while await gateway.statuses(made.secret) != {401}:
+            assert clock.monotonic() - began_s < 1.0
+        assert clock.monotonic() - began_s < 1.0
+        gateway.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await gateway.process.wait() == 0
+        assert len(gateway.said("gateway.stopped")) == 2
+
+
+async def test_workers_end_when_their_parent_is_killed(tmp_path, firm):
+    """Nobody is left behind on the port."""
+    url, _, made = firm
+    async with Gateway(tmp_path, url) as gateway:
+        await gateway.all_ready()
+        gateway.process.kill()
+        refused = False
+        async with asyncio.timeout(10):
+            while not refused:
+                try:
+                    await gateway.statuses(made.secret, 1)
+                except OSError:
+                    refused = True
+
+
+async def test_a_taken_port_is_no_start(tmp_path):
+    """Also when it is taken by something that would share it: two gateways are not one."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        nowhere = "http://127.0.0.1:9"
+        async with Gateway(tmp_path, nowhere, FIRMWIRE_GATEWAY_PORT=port) as gateway:
+            async with asyncio.timeout(20):
+                assert await gateway.process.wait() == 1
+            await gateway.reading
+            assert b"cannot start" in gateway.lines[-1]
+
+
+def test_what_workers_tell_is_added_up():
+    """Counters and histograms are sums; the version in force is the oldest."""
+    one = b'# TYPE a counter\na{x="1"} 2\n# TYPE s gauge\nfirmwire_gateway_snapshot_version 7\n'
+    two = b'# TYPE a counter\na{x="1"} 3\na{x="2"} 0.5\n# TYPE s gauge\n'
+    two += b"firmwire_gateway_snapshot_version 6\n"
+    assert added([one, two]) == (
+        b'# TYPE a counter\na{x="1"} 5\na{x="2"} 0.5\n'
+        b"# TYPE s gauge\nfirmwire_gateway_snapshot_version 6\n"
+    )
+    down = (503, b"not ready, snapshot 0\n")
+    assert ready([down, (200, b"snapshot 3\n")], 2) == (200, b"snapshot 3\nworkers ready: 1 of 2\n")
+    assert ready([down], 2)[0] == 503
