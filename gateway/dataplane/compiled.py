@@ -1,12 +1,15 @@
 """This file exists to turn a snapshot into what a worker uses: callers by hash, pipes by route.
 
-Owns   nothing that outlives a snapshot; pools, counters and policy memories are handed in.
+Owns   what changed is made anew, the rest is taken over: ten thousand keys and a thousand routes
+       must be swappable every second under load. Pools, counters and policy memories are handed in.
 Fails  SnapshotRefused or PipeRefused: then the compiled one before stays in force.
 """
 
 from collections.abc import Callable, Mapping, MutableMapping
 from ipaddress import ip_network
 from typing import Any
+
+from msgspec import Struct, structs
 
 from contracts.principal import Principal
 from gateway.dataplane.counters import Counts
@@ -15,7 +18,7 @@ from gateway.keys import Peppers, hasher
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
-from gateway.snapshot import Snapshot, SnapshotRefused, scopes_of
+from gateway.snapshot import Key, Plan, Snapshot, SnapshotRefused, scopes_of
 
 UNROUTED = "-"
 
@@ -38,7 +41,9 @@ class Use:
 class Compiled:
     """What one snapshot version means to a worker; swapped as a whole."""
 
-    __slots__ = ("callers", "hosts", "table", "unrouted", "version")
+    __slots__ = (
+        "_policies", "_rest", "_rows", "_uses", "callers", "hosts", "table", "unrouted", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,16 +51,33 @@ class Compiled:
         peppers: Peppers,
         policies: Mapping[str, Policy],
         around: "Around",
+        before: "Compiled | None" = None,
     ) -> None:
         self.version = snapshot.version
         self.hosts = frozenset(host.lower().encode() for host in snapshot.hosts)
-        self.callers = callers(snapshot, peppers)
-        uses = []
+        self._rest = _rest(snapshot)
+        self._policies = policies
+        if before is not None and (
+            before._rest != self._rest or before._policies is not policies
+        ):
+            before = None  # a pipe may be bound to any of it
+        self._rows = rows(snapshot, peppers, {} if before is None else before._rows)
+        self.callers = {digest: row.caller for digest, row in self._rows.items()}
+        self._uses: dict[str, Use] = {}
         for route in snapshot.routes:
-            pipe = pipe_of(policies, around.tools(route, self.callers, peppers))
-            uses.append((route, Use(route, pipe, around.pool(route), around.counts(route.name))))
-        self.unrouted = pipe_of(policies, around.tools(None, self.callers, peppers))
-        self.table = Table(uses)
+            pool = around.pool(route)
+            use = None if before is None else before._uses.get(route.name)
+            if use is None or use.pool is not pool or use.route != route:
+                pipe = pipe_of(policies, around.tools(route, peppers))
+                use = Use(route, pipe, pool, around.counts(route.name))
+            self._uses[route.name] = use
+        self.table = Table((use.route, use) for use in self._uses.values())
+        self.unrouted = (
+            pipe_of(policies, around.tools(None, peppers)) if before is None else before.unrouted
+        )
+        # Last, when nothing can be refused any more: pipes look their callers up here.
+        around.callers.clear()
+        around.callers.update(self.callers)
 
     def serves(self, host: bytes) -> bool:
         """True when the host, with or without its port, is one we answer to."""
@@ -80,6 +102,8 @@ class Around:
         self._log = log
         self._pool = upstream_pool
         self._memories: dict[str, MutableMapping[Any, Any]] = {}
+        self._hashers: tuple[Callable[[bytes], bytes], ...] = ()
+        self.callers: dict[bytes, Caller] = {}
         self.by_route: dict[str, Counts] = {UNROUTED: Counts()}
 
     def use_pools(self, upstream_pool: Callable[[str], Pool]) -> None:
@@ -98,39 +122,62 @@ class Around:
         """Connections to a route's upstream."""
         return self._pool(route.upstream)
 
-    def tools(
-        self, route: Route | None, callers: Mapping[bytes, Caller], peppers: Peppers
-    ) -> Tools:
+    def tools(self, route: Route | None, peppers: Peppers) -> Tools:
         """What the policies of a route are handed."""
-        newest_first = sorted(peppers.secrets, key=lambda name: name != peppers.current)
+        if not self._hashers:
+            newest_first = sorted(peppers.secrets, key=lambda name: name != peppers.current)
+            self._hashers = tuple(hasher(peppers.secrets[name]) for name in newest_first)
         return Tools(
             route=route,
             monotonic=self._monotonic,
             unix=self._unix,
             memory=self.memory,
-            callers=callers,
-            hashers=tuple(hasher(peppers.secrets[name]) for name in newest_first),
+            callers=self.callers,
+            hashers=self._hashers,
             log=self._log,
             share=self._share,
         )
 
 
-def callers(snapshot: Snapshot, peppers: Peppers) -> dict[bytes, Caller]:
-    """By key hash. A key never may more than its consumer's plan."""
+class Row(Struct, frozen=True):
+    """One key of a snapshot, its consumer's plan, and who it makes of a caller."""
+
+    key: Key
+    plan: Plan
+    caller: Caller
+
+
+def rows(snapshot: Snapshot, peppers: Peppers, before: Mapping[bytes, Row]) -> dict[bytes, Row]:
+    """By key hash, taken over from before when nothing changed for them."""
     plans = {plan.name: plan for plan in snapshot.plans}
     plan_of = {consumer.name: plans[consumer.plan] for consumer in snapshot.consumers}
-    found: dict[bytes, Caller] = {}
+    found: dict[bytes, Row] = {}
     for key in snapshot.keys:
         if key.pepper not in peppers.secrets:
             raise SnapshotRefused(f"key {key.id}: its pepper {key.pepper} is not known here")
         plan = plan_of[key.consumer]
-        found[key.digest] = Caller(
-            Principal(key.consumer, scopes_of(key, plan), "gateway", key.id),
-            key.id,
-            expires_s=key.expires_s,
-            networks=tuple(ip_network(network) for network in key.networks),
-            rate_per_s=plan.rate_per_s,
-            burst=plan.burst,
-            quota_per_month=plan.quota_per_month,
-        )
+        row = before.get(key.digest)
+        if row is None or row.key != key or (row.plan is not plan and row.plan != plan):
+            row = Row(key, plan, caller_of(key, plan))
+        found[key.digest] = row
     return found
+
+
+def caller_of(key: Key, plan: Plan) -> Caller:
+    """A key never may more than its consumer's plan."""
+    return Caller(
+        Principal(key.consumer, scopes_of(key, plan), "gateway", key.id),
+        key.id,
+        expires_s=key.expires_s,
+        networks=tuple(ip_network(network) for network in key.networks),
+        rate_per_s=plan.rate_per_s,
+        burst=plan.burst,
+        quota_per_month=plan.quota_per_month,
+    )
+
+
+def _rest(snapshot: Snapshot) -> Snapshot:
+    """Everything but what is compared piece by piece."""
+    return structs.replace(
+        snapshot, version=0, upstreams=(), routes=(), plans=(), consumers=(), keys=(), hosts=()
+    )

@@ -8,7 +8,6 @@ import asyncio
 import ssl
 
 
-
 async def well(
     host: str, port: int, context: ssl.SSLContext | None, path: str, *, limit_s: float
 ) -> bool:

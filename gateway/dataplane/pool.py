@@ -1,4 +1,4 @@
-"""This file exists to choose the line a request goes on: one pool an upstream, its instances within.
+"""This file exists to choose the line a request goes on: one pool an upstream.
 
 Owns   connections kept alive, reused last in first out; which instance gets the next exchange; who
        is left alone for a while after transport faults (outlier ejection), and who is looked at
@@ -151,8 +151,10 @@ class Pool:
         """How each instance does, as metrics: 1 well, 0 unwell or resting after faults."""
         metric = "firmwire_gateway_instance_well"
         return {
-            f'{metric}{{upstream="{name}",instance="{i.url}"}}': float(i.well and not i.breaker.open)
-            for i in self.instances
+            f'{metric}{{upstream="{name}",instance="{instance.url}"}}': float(
+                instance.well and not instance.breaker.open
+            )
+            for instance in self.instances
         }
 
     def _level(self) -> None:

@@ -82,7 +82,10 @@ class Worker:
         before, self._pools = self._pools, self._pools_for(snapshot)
         self._around.use_pools(self._pools.__getitem__)
         try:
-            compiled = Compiled(snapshot, self._peppers, self._policies, self._around)
+            before_this: Compiled | None = getattr(self, "compiled", None)
+            compiled = Compiled(
+                snapshot, self._peppers, self._policies, self._around, before_this
+            )
         except ValueError:
             self._pools = before
             self._around.use_pools(before.__getitem__)

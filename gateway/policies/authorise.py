@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 from contracts.problem import Fault, Problem
 from gateway.policy import Caller, Exchange, Policy, Stage, Tools
 
+_ANSWERS_MAX = 50_000
+
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """scope: one scope, `process:billing:read`; or a tier, `process`: any scope of it will do,
@@ -22,7 +24,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Authorise:
-    """The answer for a caller is kept: callers are made anew with every snapshot."""
+    """The answer for a caller is kept: one whose rights change is made anew."""
 
     def __init__(self, config: Config, tools: Tools) -> None:
         self._scope = config.scope
@@ -35,6 +37,8 @@ class _Authorise:
             return Problem(Fault.FORBIDDEN, self._refusal)
         allowed = self._answers.get(caller)
         if allowed is None:
+            if len(self._answers) > _ANSWERS_MAX:
+                self._answers.clear()  # of callers long replaced, too
             allowed = self._answers[caller] = self._may(caller)
         return None if allowed else Problem(Fault.FORBIDDEN, self._refusal)
 
