@@ -11,6 +11,7 @@ from litestar import get, post
 from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
 from contracts.paging import Page
+from gateway.control import explain
 from gateway.control import key_store as store
 from gateway.control.asked import Asked, Limit, actor, database, peppers, publisher
 from gateway.control.shapes import (
@@ -22,6 +23,7 @@ from gateway.control.shapes import (
     Leak,
     Revocation,
     Rotation,
+    WhyDenied,
 )
 
 
@@ -77,6 +79,14 @@ async def rotate_key(request: Asked, id: FromPath[str], body: RawBody) -> KeyMad
     return await publisher(request).change(lambda c: store.rotate_key(c, id, data, secrets, who))
 
 
+@post("/why-denied", status_code=200, opt={"action": "keys:read"})
+async def why_denied(request: Asked, body: RawBody) -> WhyDenied:
+    """Nothing is sent and nothing is counted."""
+    told = msgspec.json.decode(body, type=explain.Asked)
+    found = await database(request).read(lambda c: store.find_key(c, told.key_id))
+    return explain.why_denied(told, found, publisher(request).snapshot)
+
+
 @post("/leaked-keys", status_code=202, opt={"public": True, "operation": "leaked_keys"})
 async def report_leak(request: Asked, body: RawBody) -> dict[str, bool]:
     """Whoever found a key in public says so here; the answer is the same for every text."""
@@ -89,4 +99,4 @@ async def report_leak(request: Asked, body: RawBody) -> dict[str, bool]:
     return {"taken": True}
 
 
-HANDLERS = (list_keys, key, create_key, revoke_key, expire_key, rotate_key)
+HANDLERS = (list_keys, key, create_key, revoke_key, expire_key, rotate_key, why_denied)

@@ -14,6 +14,7 @@ from chassis import problems
 from chassis.outbound import INSIDE, Outbound
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
+from gateway.control.explain import Asked
 from gateway.control.shapes import (
     AuditView,
     ConsumerDraft,
@@ -30,6 +31,7 @@ from gateway.control.shapes import (
     Rotation,
     UsageHour,
     VersionUse,
+    WhyDenied,
 )
 from gateway.keys import Environment
 
@@ -143,6 +145,10 @@ class ControlClient:
 
     async def rotate_key(self, id: str, *, overlap_s: int = 86_400, reason: str = "") -> KeyMade:
         return await self._send("POST", f"/keys/{id}/rotate", KeyMade, Rotation(overlap_s, reason))
+
+    async def why_denied(self, asked: Asked) -> WhyDenied:
+        """What the gateway would say to a request; nothing is sent or counted."""
+        return await self._send("POST", "/why-denied", WhyDenied, asked)
 
     async def audit(
         self,

@@ -136,6 +136,13 @@ def key_of(connection: Connection, id: str) -> KeyView:
     return key_view(_key(connection, id))
 
 
+def find_key(connection: Connection, id: str) -> KeyView | None:
+    """By its id, or by the letters shown of it when only one key begins like that."""
+    same = api_key.c.id == id if id.startswith("key_") else api_key.c.display == id[:12]
+    rows = connection.execute(select(api_key).where(same).limit(2)).all()
+    return key_view(rows[0]) if len(rows) == 1 else None
+
+
 def keys_page(
     connection: Connection,
     *,

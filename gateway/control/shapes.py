@@ -162,3 +162,20 @@ class VersionUse(Struct, frozen=True):
     consumer: str
     requests: int
     last_at: datetime
+
+
+class Verdict(Struct, frozen=True):
+    """One question of the gateway to a request. unknown: only the request itself can tell."""
+
+    name: str
+    answer: Literal["yes", "no", "unknown"]
+    say: str
+    below: tuple["Verdict", ...] = ()
+
+
+class WhyDenied(Struct, frozen=True):
+    """What the gateway would say to a request, question by question."""
+
+    let_in: bool
+    say: str
+    verdicts: tuple[Verdict, ...]

@@ -1,0 +1,182 @@
+"""This file exists to tell an admin why a key would be turned away, without sending the request.
+
+Owns   the tree of what the gateway asks of a request, in the order in which it asks.
+Fails  never by itself; a key nobody knows is a branch of the tree.
+"""
+
+from ipaddress import ip_address, ip_network
+from typing import Any, Literal
+
+from msgspec import Struct, structs
+
+from chassis import clock
+from gateway.control.shapes import KeyView, Verdict, WhyDenied
+from gateway.routes import Route, Table
+from gateway.snapshot import Plan, Snapshot, within
+
+Answer = Literal["yes", "no", "unknown"]
+
+
+class Asked(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A request as somebody described it. client: an address. scope: the one its tier asks for."""
+
+    key_id: str
+    method: str = "GET"
+    path: str
+    client: str = ""
+    scope: str = ""
+
+
+def why_denied(asked: Asked, key: KeyView | None, snapshot: Snapshot) -> WhyDenied:
+    """Every question is answered, also after the first no: so that one look mends all."""
+    path = asked.path.partition("?")[0]
+    verdicts = [_host(snapshot)] if snapshot.hosts else []
+    methods = Table((route, route) for route in snapshot.routes).find(path.encode()) or {}
+    route = methods.get(asked.method.upper().encode())
+    verdicts.append(_route(asked, path, route, tuple(method.decode() for method in methods)))
+    if route is not None and route.public:
+        verdicts.append(Verdict("key", "yes", f"the route {route.name} asks nobody who they are"))
+        return _told(verdicts)
+    verdicts.append(_key(asked, key))
+    if key is not None:
+        plan = _plan(key, snapshot)
+        verdicts.append(_rights(asked, key, plan, route))
+        verdicts.append(_limits(plan, route))
+    return _told(verdicts)
+
+
+def _told(verdicts: list[Verdict]) -> WhyDenied:
+    refusing = [verdict.name for verdict in verdicts if verdict.answer == "no"]
+    if refusing:
+        say = f"It would be refused: {', '.join(refusing)}."
+    else:
+        say = "It would be let in, as long as its limits are not used up."
+    return WhyDenied(not refusing, say, tuple(verdicts))
+
+
+def _host(snapshot: Snapshot) -> Verdict:
+    return Verdict("host", "unknown", f"must be one of {', '.join(snapshot.hosts)}")
+
+
+def _route(asked: Asked, path: str, route: Route | None, methods: tuple[str, ...]) -> Verdict:
+    if route is not None:
+        return Verdict(
+            "route", "yes", f"{route.name} takes {asked.method.upper()} under {route.prefix}",
+            (Verdict("upstream", "yes", route.upstream),
+             Verdict("deadline", "unknown", f"{route.deadline_ms} ms to the head of the reply")),
+        )  # fmt: skip
+    if methods:
+        return Verdict(
+            "route", "no", f"{path} takes {', '.join(methods)}, not {asked.method.upper()}: 405"
+        )
+    return Verdict("route", "no", f"nothing is served at {path}: 404")
+
+
+def _key(asked: Asked, key: KeyView | None) -> Verdict:
+    if key is None:
+        return Verdict("key", "no", f"there is no key {asked.key_id}: 401")
+    below = []
+    if key.state == "revoked":
+        below.append(Verdict("state", "no", f"revoked at {_at(key.revoked_at)}"))
+    elif key.state == "expired":
+        below.append(Verdict("state", "no", f"ended at {_at(key.expires_at)}"))
+    else:
+        until = f"until {_at(key.expires_at)}" if key.expires_at else "without an end"
+        below.append(Verdict("state", "yes", f"active {until}"))
+    if key.networks:
+        below.append(_network(asked.client, key.networks))
+    return _branch("key", f"{key.display}… of {key.consumer}", below, "401")
+
+
+def _network(client: str, networks: tuple[str, ...]) -> Verdict:
+    allowed = ", ".join(networks)
+    if not client:
+        return Verdict("network", "unknown", f"must come from {allowed}")
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return Verdict("network", "no", f"{client} is not an address")
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    inside = any(mapped in ip_network(network) for network in networks)
+    word: Answer = "yes" if inside else "no"
+    return Verdict("network", word, f"{client} is {'' if inside else 'not '}in {allowed}")
+
+
+def _rights(asked: Asked, key: KeyView, plan: Plan, route: Route | None) -> Verdict:
+    granted = frozenset(plan.scopes)
+    mine = frozenset(s for s in key.scopes if within(s, granted)) if key.scopes else granted
+    below = [Verdict("plan", "yes", f"{plan.name} holds {_listed(granted)}")]
+    if lost := frozenset(key.scopes) - mine:
+        below.append(
+            Verdict("key scopes", "unknown", f"{_listed(lost)} count no more: not in the plan")
+        )
+    wanted = route.policies.get("authorise", {}).get("scope", "") if route is not None else ""
+    if wanted:
+        below.append(_scope("gateway scope", str(wanted), mine))
+    if asked.scope:
+        below.append(_scope("tier scope", asked.scope, mine))
+    elif route is not None:
+        say = "the tier asks for the operation's own scope; see its OpenAPI document"
+        below.append(Verdict("tier scope", "unknown", say))
+    return _branch("rights", f"the key may {_listed(mine)}", below, "403")
+
+
+def _scope(name: str, wanted: str, mine: frozenset[str]) -> Verdict:
+    if ":" in wanted:
+        holds, say = within(wanted, mine), wanted
+    else:
+        holds = any(scope.startswith(f"{wanted}:") for scope in mine)
+        say = f"any scope of {wanted}"
+    return Verdict(name, "yes" if holds else "no", f"{say} is {'' if holds else 'not '}held")
+
+
+def _limits(plan: Plan, route: Route | None) -> Verdict:
+    """What would be counted; how much of it is used is known where it is counted."""
+    below = [
+        Verdict(name, "unknown", said)
+        for name, said in (
+            *((f"plan {field}", _said(value)) for field, value in _numbers(plan)),
+            *(
+                (f"route {name}", _said(settings))
+                for name, settings in (route.policies if route is not None else {}).items()
+                if name not in ("authenticate", "authorise") and settings
+            ),
+        )
+    ]
+    return Verdict("limits", "unknown", "counted where the request arrives: 429", tuple(below))
+
+
+def _numbers(plan: Plan) -> list[tuple[str, Any]]:
+    """What a plan says beside its name and scopes, as far as it says something."""
+    fields = structs.asdict(plan)
+    return [(k, v) for k, v in fields.items() if k not in ("name", "scopes") and v]
+
+
+def _plan(key: KeyView, snapshot: Snapshot) -> Plan:
+    name = next(c.plan for c in snapshot.consumers if c.name == key.consumer)
+    return next(plan for plan in snapshot.plans if plan.name == name)
+
+
+def _branch(name: str, say: str, below: list[Verdict], status: str) -> Verdict:
+    refused = any(verdict.answer == "no" for verdict in below)
+    told = f"{say}: {status}" if refused else say
+    return Verdict(name, "no" if refused else "yes", told, tuple(below))
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(inner)}" for name, inner in value.items())
+    if isinstance(value, Struct):
+        return _said({k: v for k, v in structs.asdict(value).items() if v not in (None, "", ())})
+    if isinstance(value, list | tuple):
+        return "; ".join(_said(inner) for inner in value)
+    return str(value)
+
+
+def _listed(scopes: frozenset[str]) -> str:
+    return " ".join(sorted(scopes)) or "nothing"
+
+
+def _at(at: Any) -> str:
+    moment = at or clock.now()
+    return str(moment.strftime("%Y-%m-%d %H:%M UTC"))

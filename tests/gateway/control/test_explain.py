@@ -1,0 +1,68 @@
+"""Why-denied: the same answers as the data plane would give, question by question."""
+
+import pytest
+
+from contracts.problem import Fault, Problem
+from gateway.control.explain import Asked
+from gateway.control.shapes import PlanDraft
+
+
+def answers(seen) -> dict[str, str]:
+    """Every question of the tree with its answer."""
+
+    def walk(verdicts):
+        for verdict in verdicts:
+            yield verdict.name, verdict.answer
+            yield from walk(verdict.below)
+
+    return dict(walk(seen.verdicts))
+
+
+@pytest.fixture
+async def key(admin):
+    plan = PlanDraft(scopes=("process:billing:read", "process:time:read"))
+    await admin.set_plan("small", plan)
+    await admin.set_consumer("ben", "small")
+    made = await admin.create_key(
+        "ben", scopes=("process:billing:read",), networks=("203.0.113.0/24",)
+    )
+    return made.key
+
+
+@pytest.mark.parametrize(
+    ("told", "refusing"),
+    [
+        ({"path": "/process/v1/invoices?x=1"}, set()),
+        ({"path": "/process/v1/invoices", "client": "203.0.113.9"}, set()),
+        ({"path": "/process/v1/invoices", "client": "198.51.100.1"}, {"key", "network"}),
+        ({"path": "/process/v12"}, {"route"}),
+        ({"path": "/process/v1/x", "method": "TRACE"}, {"route"}),
+        ({"path": "/system/v1/x"}, {"rights", "gateway scope"}),
+        ({"path": "/process/v1/x", "scope": "process:billing:read"}, set()),
+        ({"path": "/process/v1/x", "scope": "process:time:read"}, {"rights", "tier scope"}),
+    ],
+)
+async def test_it_names_what_would_refuse(admin, key, told, refusing):
+    """And nothing else; what only the request can tell is said to be unknown."""
+    seen = await admin.why_denied(Asked(key_id=key.id, **told))
+    given = answers(seen)
+    assert refusing == {name for name, answer in given.items() if answer == "no"}
+    assert seen.let_in is not bool(refusing)
+
+
+async def test_a_dead_and_an_unknown_key_are_told_apart_to_an_admin(admin, key):
+    """To a caller they look the same; whoever helps the caller must know."""
+    await admin.revoke_key(key.id)
+    path = "/process/v1/x"
+    assert answers(await admin.why_denied(Asked(key_id=key.id, path=path)))["state"] == "no"
+    unknown = await admin.why_denied(Asked(key_id="key_nobody", path=path))
+    assert (answers(unknown)["key"], unknown.let_in) == ("no", False)
+    by_letters = await admin.why_denied(Asked(key_id=key.display, path=path))
+    assert answers(by_letters)["state"] == "no"
+
+
+async def test_a_request_that_is_none_is_refused(admin):
+    """Our own input: a misspelt field is named."""
+    with pytest.raises(Problem) as refused:
+        await admin._send("POST", "/why-denied", dict, {"key_id": "key_1", "pth": "/"})
+    assert Fault.INVALID is refused.value.fault
