@@ -102,6 +102,13 @@ audit_entry = Table(
     Column("hash", String, nullable=False),
     sqlite_autoincrement=True,
 )
+applied = Table(
+    "applied",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("definition", JSON, nullable=False),
+)
 published = Table(
     "published",
     metadata,
