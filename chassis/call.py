@@ -15,7 +15,7 @@ import httpx
 import msgspec
 from typing_extensions import TypeForm
 
-from chassis import identity, problems, travel
+from chassis import identity, problems, travel, versions
 from chassis.identity import Signer
 from chassis.limiter import Limits
 from chassis.outbound import INSIDE, Outbound, Outgoing, Reply
@@ -46,14 +46,15 @@ def client(
 
     subject: who calls, by default the signer's tier itself; whoever is behind it (the principal
     that travels) goes along as actor. key: an API key instead of a signer, for a caller outside
-    the gateway. Close it with `close`.
+    the gateway; it says which version it speaks, whatever the key is pinned to. Close with `close`.
     """
     described = calls(cast(type, port))
+    outside = {"authorization": f"Bearer {key}", "firmwire-version": versions.head()}
     peer = f"{getattr(port, '__name__', port)}{prefix.replace('/', '.')}".lower()
 
     async def proof(_outgoing: Outgoing) -> dict[str, str]:
         if signer is None:
-            return {"authorization": f"Bearer {key}"}
+            return outside
         who = subject or signer.issuer
         scopes = frozenset(call.operation.scope for call in described)
         return {identity.HEADER: signer.assertion(who, scopes, actor=_actor())}

@@ -79,7 +79,7 @@ class ExceptionsPort:
             raise _wrong("reason", f"is shorter than {REASON_MIN} characters")
         values = {
             "state": "WAIVED", "resolution": "WAIVER", "reason": body.reason,
-            "waived_until": _until(body.expires),
+            "waived_until": _held_until(body.last_day),
         }  # fmt: skip
         return await self._change(id, "exception.resolved", values)
 
@@ -128,14 +128,10 @@ def _live(connection: Connection, id: str) -> Row[Any]:
     return row
 
 
-def _until(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise _wrong("expires", "is not a day, YYYY-MM-DD") from error
+def _held_until(day: date) -> date:
     today = clock.now().date()
     if not today <= day <= today + timedelta(days=WAIVER_MAX_DAYS):
-        raise _wrong("expires", "lies in the past, or more than a year ahead")
+        raise _wrong("last_day", "lies in the past, or more than a year ahead")
     return day
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import Connection, select
 
+from chassis import problems
 from contracts.entities.time_entry import TimeEntry
 from contracts.ports.process.time_entries import Refused
 from contracts.problem import Fault, Problem
@@ -170,13 +171,13 @@ def _each(items: Sequence[Raw], refused: list[Refused]) -> Any:
         try:
             yield index, _one.decode(item)
         except (msgspec.DecodeError, RecursionError) as error:
-            reason, _, where = str(error).partition(" - at `$.")
+            wrong = problems.field_error(str(error))
             refused.append(
                 Refused(
                     index=index,
-                    field=where.rstrip("`"),
-                    reason=reason,
-                    hint="Compare with the document of POST /process/v1/time-entries.",
+                    pointer=f"/{index}{wrong.pointer}",
+                    reason=wrong.reason,
+                    hint=wrong.hint,
                 )
             )
 
@@ -184,17 +185,18 @@ def _each(items: Sequence[Raw], refused: list[Refused]) -> Any:
 def _wrong(index: int, event: Envelope) -> Refused | None:
     if event.type not in TYPES:
         return Refused(
-            index=index, field="type", reason=f"{event.type!r} is not taken here",
+            index=index, pointer=f"/{index}/type", reason=f"{event.type!r} is not taken here",
             hint=f"One of: {', '.join(sorted(TYPES))}.",
         )  # fmt: skip
     for field, value in (
         ("id", event.id),
         ("source", event.source),
-        ("data.ref.id", event.data.ref.id),
-        ("data.ref.system", event.data.ref.system),
+        ("data/ref/id", event.data.ref.id),
+        ("data/ref/system", event.data.ref.system),
     ):
         if not value:
-            return Refused(index=index, field=field, reason="is empty", hint="Fill it in.")
+            pointer = f"/{index}/{field}"
+            return Refused(index=index, pointer=pointer, reason="is empty", hint="Fill it in.")
     return None
 
 

@@ -237,7 +237,7 @@ def states(connection: Connection) -> tuple[StreamState, ...]:
             records=row.records,
             cursor=row.cursor,
             last_polled_at=row.last_polled_at,
-            lag_s=(now - row.last_polled_at).total_seconds() if row.last_polled_at else -1.0,
+            lag_s=(now - row.last_polled_at).total_seconds() if row.last_polled_at else None,
             say=row.say,
         )
         for row in connection.execute(select(sync_cursor).order_by(*order))

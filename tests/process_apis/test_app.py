@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -156,11 +157,11 @@ async def test_a_hold_is_waived_until_a_day_and_a_block_is_not(door: Door) -> No
     claimed = await door.exceptions.claim(item.id, Claim(assignee="bob"))
     assert (claimed.state, claimed.assignee) == ("ASSIGNED", "bob")
     with pytest.raises(Problem) as short:
-        await door.exceptions.waive(item.id, Waiver(reason="please", expires="2999-01-01"))
+        await door.exceptions.waive(item.id, Waiver(reason="please", last_day=date(2999, 1, 1)))
     assert short.value.fault is Fault.INVALID
-    until = (await door.exceptions.item(item.id)).opened_at.date().isoformat()
+    until = (await door.exceptions.item(item.id)).opened_at.date()
     waived = await door.exceptions.waive(
-        item.id, Waiver(reason="the client agreed by letter", expires=until)
+        item.id, Waiver(reason="the client agreed by letter", last_day=until)
     )
     assert waived.state == "WAIVED"
     await door.until("kantata:1", "READY")
@@ -171,7 +172,7 @@ async def test_a_hold_is_waived_until_a_day_and_a_block_is_not(door: Door) -> No
     blocked = await door.until("kantata:2", "EXCEPTION")
     with pytest.raises(Problem) as refused:
         await door.exceptions.waive(
-            blocked.work_items[0].id, Waiver(reason="long enough a reason", expires=until)
+            blocked.work_items[0].id, Waiver(reason="long enough a reason", last_day=until)
         )
     assert refused.value.fault is Fault.CONFLICT
 

@@ -1,5 +1,6 @@
 """The exception queue: work items, their groups by cause, and what people do with them."""
 
+from datetime import date
 from typing import Protocol
 
 from msgspec import Struct
@@ -38,10 +39,10 @@ class Resolution(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Waiver(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Let it pass: reason (10 characters or more) and the day until which the waiver holds."""
+    """Let it pass: reason (10 characters or more) and the last day on which the waiver holds."""
 
     reason: str
-    expires: str
+    last_day: date
 
 
 class Exceptions(Protocol):

@@ -12,7 +12,7 @@ from contracts.paging import Page
 
 
 class StreamState(Struct, frozen=True, kw_only=True):
-    """One feed of one system. lag_s: seconds since the last successful poll."""
+    """One feed of one system. lag_s: seconds since the last successful poll, None before any."""
 
     system: str
     port: str
@@ -21,7 +21,7 @@ class StreamState(Struct, frozen=True, kw_only=True):
     records: int
     cursor: str
     last_polled_at: datetime | None
-    lag_s: float
+    lag_s: float | None
     say: str = ""
 
 

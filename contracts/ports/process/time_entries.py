@@ -26,10 +26,13 @@ BillingState = Literal[
 
 
 class Refused(Struct, frozen=True, kw_only=True):
-    """One item of a batch that was not taken. index: its place in the batch, from 0."""
+    """One item of a batch that was not taken. index: its place in the batch, from 0.
+
+    pointer: JSON pointer into the request body, as in problem documents, e.g. `/3/data/minutes`.
+    """
 
     index: int
-    field: str
+    pointer: str
     reason: str
     hint: str = ""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -33,11 +34,13 @@ def test_what_is_out_of_date_is_named_and_written(tmp_path: Path) -> None:
     run = CliRunner().invoke
     stale = run(main, ["contracts", "--check", "--into", str(tmp_path)])
     assert stale.exit_code == 1
-    assert "out of date: openapi/process-v1.json" in stale.output
+    assert "out of date: openapi/process/head.json" in stale.output
     assert list(tmp_path.iterdir()) == []
+    shutil.copytree(ROOT / "openapi", tmp_path / "openapi")
+    (tmp_path / "openapi" / "process" / "head.json").unlink()
     written = run(main, ["contracts", "--into", str(tmp_path)])
     assert written.exit_code == 0
-    assert "written: openapi/process-v1.json" in written.output
+    assert "written: openapi/process/head.json" in written.output
     assert run(main, ["contracts", "--check", "--into", str(tmp_path)]).exit_code == 0
 
 

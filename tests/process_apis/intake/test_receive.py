@@ -31,8 +31,8 @@ def test_bad_items_are_named_and_good_ones_taken() -> None:
         [event("1"), event("2", minutes="many"), {"id": "x"}, wrong_type, event("5")]
     )
     assert [item.entry_id for item in good] == ["kantata:1", "kantata:5"]
-    assert [(item.index, item.field) for item in refused] == [
-        (1, "data.minutes"), (2, ""), (3, "type"),
+    assert [(item.index, item.pointer) for item in refused] == [
+        (1, "/1/data/minutes"), (2, "/2/source"), (3, "/3/type"),
     ]  # fmt: skip
     assert all(item.reason and item.hint for item in refused)
 
