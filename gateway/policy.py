@@ -108,8 +108,10 @@ class Exchange:
     answer: the walk stops, nobody is asked upstream. target, path: may be replaced until the
     request is sent. rewrite_request, rewrite_reply: then the whole body is held (bounded by
     body_limit_bytes, and by bodies.REPLY_BYTES), rewritten once and sent with a length of its own;
-    while they are None everything streams untouched. Who finds one set already wraps it: a later
-    stage sees the request after, and the reply before, an earlier one.
+    while they are None everything streams untouched. rewrite_if: asked with status, headers and
+    content-length when the reply's head is there; False lets the body stream after all. Who finds
+    one set already wraps it: a later stage sees the request after, and the reply before, an
+    earlier one.
 
     The rest belongs to the data plane: forward (header lines to pass on), head, held (body that
     waits), kept (body that may have to go again), collecting (until it is whole), old (HTTP/1.0),
@@ -126,6 +128,7 @@ class Exchange:
     answer: Answer | None = None
     rewrite_request: "Callable[[Exchange, bytes], bytes | Problem] | None" = None
     rewrite_reply: "Callable[[Exchange, Reply], Reply] | None" = None
+    rewrite_if: "Callable[[int, list[Pair], bytes | None], bool] | None" = None
     use: "Use | None" = None
     held: list[bytes] | None = None
     kept: list[bytes] | None = None

@@ -61,7 +61,8 @@ class Compiled:
             before._rest != self._rest or before._policies is not policies
         ):
             before = None  # a pipe may be bound to any of it
-        self._rows = rows(snapshot, peppers, {} if before is None else before._rows)
+        rows_before = {} if before is None else before._rows
+        self._rows: dict[bytes, Row] = rows(snapshot, peppers, rows_before)
         self.callers = {digest: row.caller for digest, row in self._rows.items()}
         self._uses: dict[str, Use] = {}
         for route in snapshot.routes:
@@ -72,7 +73,7 @@ class Compiled:
                 use = Use(route, pipe, pool, around.counts(route.name))
             self._uses[route.name] = use
         self.table = Table((use.route, use) for use in self._uses.values())
-        self.unrouted = (
+        self.unrouted: Pipe = (
             pipe_of(policies, around.tools(None, peppers)) if before is None else before.unrouted
         )
         # Last, when nothing can be refused any more: pipes look their callers up here.

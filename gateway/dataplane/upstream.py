@@ -116,7 +116,7 @@ class Upstream(asyncio.Protocol):
             raise ValueError("a length and a transfer coding")
         self._bodiless = x.method == b"HEAD" or status in (204, 304)
         self._until_close = not (self._bodiless or self._chunks or self.length is not None)
-        if x.rewrite_reply is not None:
+        if x.rewrite_reply is not None and self._held(x, status):
             self.whole = HeldReply(status, self.out)
             self.out = []
         else:
@@ -125,6 +125,14 @@ class Upstream(asyncio.Protocol):
             # The parser cannot know that no body follows, so it has done its duty.
             self.complete = True
             self._stays = self.parser.should_keep_alive()
+
+    def _held(self, x: Exchange, status: int) -> bool:
+        """Does the policy that rewrites want this reply, now that its head is known?"""
+        if x.rewrite_if is None:
+            return True
+        lines = self.out
+        names = (name.lower() for name in lines[1::4])
+        return x.rewrite_if(status, list(zip(names, lines[3::4], strict=True)), self.length)
 
     def on_body(self, body: bytes) -> None:
         x = self.x

@@ -116,12 +116,21 @@ class Gate:
         self.plan = Plan(name="gold", scopes=("system:*",), rate_per_s=1e6, burst=100_000)
         self.key_rows = (self.row(self.key),)
         self.route: dict[str, Any] = {}
+        self.consumers = (Consumer(name="acme", plan="gold"),)
         self.publish()
 
     def row(self, key: str, **more: Any) -> Key:
         pepper, hashed = self.peppers.digest(key.encode())
         values: dict[str, Any] = {"scopes": ("system:read",), "consumer": "acme", **more}
         return Key(id=f"key_{hashed.hex()[:8]}", digest=hashed, pepper=pepper, **values)
+
+    def add_consumer(self, name: str) -> str:
+        """Another consumer of the same plan; their key."""
+        key = keys.mint("live")
+        self.consumers = (*self.consumers, Consumer(name=name, plan="gold"))
+        self.key_rows = (*self.key_rows, self.row(key, consumer=name))
+        self.publish()
+        return key
 
     def publish(self) -> None:
         """Put what the attributes say in force."""
@@ -143,7 +152,7 @@ class Gate:
                 upstreams=(Upstream(name="system", urls=self.urls, **self.upstream),),
                 routes=(Route(**values),),
                 plans=(self.plan,),
-                consumers=(Consumer(name="acme", plan="gold"),),
+                consumers=self.consumers,
                 keys=self.key_rows,
             )
         )
