@@ -25,13 +25,17 @@ class PipeRefused(ValueError):
 
 
 class Pipe(Struct, frozen=True):
-    """down: in order. up[n]: what to call on the reply when n of them finished. end: at the end."""
+    """down: in order. up[n]: what to call on the reply when n of them finished. end: at the end.
+
+    still: what to ask of an exchange that lasts.
+    """
 
     down: tuple[Callable[[Exchange], Any], ...]
     up: tuple[tuple[Side, ...], ...]
     end: tuple[Side, ...]
     waits: tuple[bool, ...]
     asynchronous: bool
+    still: tuple[Callable[[Exchange], bool], ...] = ()
 
     def walk(self, x: Exchange) -> Problem | None:
         """Down the pipe; the first refusal stops it, and so does the first answer."""
@@ -87,6 +91,14 @@ def chosen(policies: Mapping[str, Policy], route: Route) -> dict[str, Policy]:
     return {n: p for n, p in policies.items() if p.always or n in route.policies}
 
 
+def examine(policies: Mapping[str, Policy], route: Route) -> None:
+    """PipeRefused when a route could not be compiled: before anybody is given it."""
+    mine = chosen(policies, route)
+    order(mine)
+    for name, policy in mine.items():
+        _config(policy, name, route)
+
+
 def pipe_of(policies: Mapping[str, Policy], tools: Tools) -> Pipe:
     """Compile for `tools.route`; None means a request that found no route."""
     route = tools.route
@@ -99,6 +111,7 @@ def pipe_of(policies: Mapping[str, Policy], tools: Tools) -> Pipe:
     ups: list[Side] = []
     up_after: list[tuple[Side, ...]] = []
     end: list[Side] = []
+    still: list[Callable[[Exchange], bool]] = []
     for name in order(mine):
         policy = mine[name]
         bound = policy.bind(_config(policy, name, route), tools)
@@ -110,8 +123,12 @@ def pipe_of(policies: Mapping[str, Policy], tools: Tools) -> Pipe:
             ups.append(back)
         if (last := getattr(bound, "on_end", None)) is not None:
             end.append(last)
+        if (ask := getattr(bound, "still", None)) is not None:
+            still.append(ask)
     up_after.append(tuple(reversed(ups)))
-    return Pipe(tuple(down), tuple(up_after), tuple(end), tuple(waits), any(waits))
+    return Pipe(
+        tuple(down), tuple(up_after), tuple(end), tuple(waits), any(waits), tuple(still)
+    )
 
 
 def _config(policy: Policy, name: str, route: Route | None) -> Struct:

@@ -16,6 +16,7 @@ from contracts.paging import Page
 from contracts.problem import Fault, Problem
 from gateway.control.explain import Asked
 from gateway.control.shapes import (
+    Applied,
     AuditView,
     ConsumerDraft,
     ConsumerUse,
@@ -33,6 +34,7 @@ from gateway.control.shapes import (
     VersionUse,
     WhyDenied,
 )
+from gateway.control.state import State, Wanted
 from gateway.keys import Environment
 
 T = TypeVar("T")
@@ -173,6 +175,18 @@ class ControlClient:
         """The first entry that does not follow from the one before."""
         found = await self._get("/audit/verdict", dict[str, int | None])
         return found["broken_at"]
+
+    async def plan_state(self, wanted: Wanted) -> Applied:
+        """What applying would change; nothing is."""
+        return await self._send("POST", "/gateway/plan", Applied, wanted)
+
+    async def apply_state(self, wanted: Wanted) -> Applied:
+        """All of it or nothing."""
+        return await self._send("POST", "/gateway/apply", Applied, wanted)
+
+    async def state(self) -> State:
+        """What is in force, in the form of the files."""
+        return await self._get("/gateway/state", State)
 
     async def usage(
         self,

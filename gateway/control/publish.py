@@ -7,19 +7,31 @@ Fails  SnapshotRefused: then the change that led to it is rolled back.
 import asyncio
 import hashlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, insert, or_, select, update
 
 from chassis import clock
 from chassis.database import Database
+from chassis.discovery import plugs
+from contracts.problem import Fault, Problem
+from gateway.control.applied import applied_of
 from gateway.control.tables import api_key, consumer, plan, published
+from gateway.pipeline import PipeRefused, examine
+from gateway.policy import Policy
 from gateway.routes import Route, Upstream, tier_routes
 from gateway.settings import ControlSettings
-from gateway.snapshot import Consumer, Key, Plan, Snapshot, check, encode
+from gateway.snapshot import Consumer, Key, Plan, Snapshot, SnapshotRefused, check, encode
 
 T = TypeVar("T")
+
+
+class _Rehearsed(Exception):
+    """Carries a dry run's result out of its transaction, which is rolled back by it."""
+
+    def __init__(self, done: Any) -> None:
+        self.done = done
 
 
 class Publisher:
@@ -27,12 +39,19 @@ class Publisher:
 
     def __init__(self, database: Database, settings: ControlSettings) -> None:
         self._database = database
+        self.policies = plugs("gateway.policies", "POLICY", Policy)
+        self._examined: tuple[Route, ...] = ()
         self._upstreams = upstreams(settings)
         self._routes = settings.routes or tier_routes()
         self._hosts = settings.hosts
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)
         self._encoded = b""
+
+    @property
+    def own_upstreams(self) -> frozenset[str]:
+        """Names of those the settings hold."""
+        return frozenset(upstream.name for upstream in self._upstreams)
 
     async def begin(self) -> None:
         """Take up the stored version; a changed configuration counts as a change."""
@@ -52,6 +71,22 @@ class Publisher:
         done, snapshot = await self._database.write(changed)
         await self._publish(snapshot)
         return done
+
+    async def rehearse(self, work: Callable[[Connection], T]) -> T:
+        """What `change` would do, and whether it would hold; then none of it was."""
+
+        def tried(connection: Connection) -> T:
+            done = work(connection)
+            self._read(connection)
+            raise _Rehearsed(done)
+
+        try:
+            return await self._database.write(tried)
+        except _Rehearsed as rehearsed:
+            done: T = rehearsed.done
+            return done
+        except (SnapshotRefused, PipeRefused) as refused:
+            raise Problem(Fault.INVALID, str(refused)) from refused
 
     async def after(self, version: int, wait_s: float) -> bytes | None:
         """The snapshot when it is another than this version, as soon as it is; None in time."""
@@ -90,10 +125,13 @@ class Publisher:
             api_key.c.revoked_ms.is_(None),
             or_(api_key.c.expires_ms.is_(None), api_key.c.expires_ms > now_ms),
         )
+        named = {upstream.name: upstream for upstream in self._upstreams}
+        named |= {found.name: found for found in applied_of(connection, "upstream", Upstream)}
+        hosts = applied_of(connection, "hosts", tuple[str, ...])
         snapshot = Snapshot(
             version=connection.execute(select(published.c.version)).scalar_one(),
-            upstreams=self._upstreams,
-            routes=self._routes,
+            upstreams=tuple(named.values()),
+            routes=tuple(applied_of(connection, "route", Route)) or self._routes,
             plans=tuple(
                 Plan(row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month)
                 for row in connection.execute(select(plan).order_by(plan.c.name))
@@ -109,9 +147,13 @@ class Publisher:
                 )
                 for row in connection.execute(alive.order_by(api_key.c.id))
             ),
-            hosts=self._hosts,
+            hosts=hosts[0] if hosts else self._hosts,
         )  # fmt: skip
         check(snapshot)
+        if snapshot.routes != self._examined:
+            for route in snapshot.routes:
+                examine(self.policies, route)
+            self._examined = snapshot.routes
         return snapshot
 
 

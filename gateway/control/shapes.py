@@ -179,3 +179,20 @@ class WhyDenied(Struct, frozen=True):
     let_in: bool
     say: str
     verdicts: tuple[Verdict, ...]
+
+
+class Change(Struct, frozen=True):
+    """What files would change. kind: plan, consumer, upstream, route or hosts."""
+
+    kind: str
+    name: str
+    verb: Literal["added", "changed", "removed"]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class Applied(Struct, frozen=True):
+    """version: of the snapshot that holds the changes; of the one in force for a dry run."""
+
+    changes: tuple[Change, ...]
+    version: int

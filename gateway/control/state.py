@@ -1,0 +1,242 @@
+"""This file exists to compare what files want with what is in force, and to make it so.
+
+Owns   the shape of the wanted state, and the list of changes. Synchronous; called inside a
+       transaction.
+Fails  INVALID, naming each wrong thing by a pointer into the wanted state; CONFLICT when something
+       that is in use should go. Then nothing is changed.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from chassis.problems import field_errors
+from contracts.problem import Fault, FieldError, Problem
+from gateway.control import audit, store
+from gateway.control.applied import Kind, keep
+from gateway.control.shapes import Change, ConsumerDraft, PlanDraft, Text
+from gateway.control.tables import consumer, plan
+from gateway.pipeline import PipeRefused, examine
+from gateway.policy import Policy
+from gateway.routes import Name, Route, Upstream
+from gateway.snapshot import Snapshot
+
+Tables = dict[Name, dict[str, Any]]
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A section that is left out stays as it is. routes, upstreams and hosts are taken whole: what
+    a file does not name is gone. Plans and consumers that no file names stay, unless `prune`.
+    """
+
+    plans: Tables | None = None
+    consumers: Tables | None = None
+    upstreams: Tables | None = None
+    routes: Tables | None = None
+    hosts: tuple[str, ...] | None = None
+
+
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    state: State
+    prune: bool = False
+    reason: Text = ""
+
+
+class Around(Struct, frozen=True):
+    """policies: that routes may name. upstreams: of the settings, always there."""
+
+    policies: Mapping[str, Policy]
+    upstreams: frozenset[str]
+
+
+def make_so(
+    connection: Connection,
+    wanted: Wanted,
+    now: Snapshot,
+    around: Around,
+    actor: str,
+) -> tuple[Change, ...]:
+    """Do all of it; the changes that were made, none when everything was so already."""
+    drafts = _drafts(wanted.state, now, around)
+    changes = (*_plans(connection, drafts, wanted.prune), *_routing(now, drafts, around))
+    order = {"upstream": 0, "hosts": 1, "route": 2, "plan": 3, "consumer": 4}
+    doing = sorted((c for c in changes if c.verb != "removed"), key=lambda c: order[c.kind])
+    going = sorted((c for c in changes if c.verb == "removed"), key=lambda c: -order[c.kind])
+    for change in (*doing, *going):
+        _do(connection, change, drafts, wanted.reason, actor)
+    if any(change.kind in ("upstream", "hosts", "route") for change in changes):
+        keep(connection, "upstream", drafts.upstreams)
+        keep(connection, "route", drafts.routes)
+        keep(connection, "hosts", None if drafts.hosts is None else {"hosts": drafts.hosts})
+    return (*doing, *going)
+
+
+def current(connection: Connection, now: Snapshot) -> State:
+    """What is in force, as files would say it."""
+    plans = connection.execute(select(plan).order_by(plan.c.name))
+    consumers = connection.execute(select(consumer).order_by(consumer.c.name))
+    return State(
+        plans={row.name: _bare(store.plan_view(row)) for row in plans},
+        consumers={row.name: _bare(store.consumer_view(row)) for row in consumers},
+        upstreams={upstream.name: _bare(upstream) for upstream in now.upstreams},
+        routes={route.name: _bare(route) for route in now.routes},
+        hosts=now.hosts,
+    )
+
+
+class _Drafts(Struct):
+    plans: dict[str, PlanDraft] | None = None
+    consumers: dict[str, ConsumerDraft] | None = None
+    upstreams: dict[str, Upstream] | None = None
+    routes: dict[str, Route] | None = None
+    hosts: tuple[str, ...] | None = None
+
+
+def _drafts(state: State, now: Snapshot, around: Around) -> _Drafts:
+    """Everything converted and looked at; INVALID with all that is wrong."""
+    wrong: list[FieldError] = []
+    drafts = _Drafts(
+        plans=_converted(state.plans, "plans", PlanDraft, wrong, name=False),
+        consumers=_converted(state.consumers, "consumers", ConsumerDraft, wrong, name=False),
+        upstreams=_converted(state.upstreams, "upstreams", Upstream, wrong),
+        routes=_converted(state.routes, "routes", Route, wrong),
+        hosts=state.hosts,
+    )
+    for section, tables in (("plans", state.plans), ("consumers", state.consumers)):
+        wrong += [
+            FieldError(f"/{section}/{name}/reason", "is told once, when it is applied")
+            for name, table in (tables or {}).items()
+            if "reason" in table
+        ]
+    _examine(drafts, now, around, wrong)
+    if wrong:
+        raise Problem(Fault.INVALID, f"{wrong[0].pointer}: {wrong[0].reason}", errors=tuple(wrong))
+    return drafts
+
+
+def _converted(
+    tables: Tables | None, section: str, shape: type[Any], wrong: list[FieldError], *,
+    name: bool = True,
+) -> dict[str, Any] | None:  # fmt: skip
+    if tables is None:
+        return None
+    found = {}
+    for key, table in tables.items():
+        given = {"name": key, **table} if name else table
+        if errors := field_errors(given, shape, f"/{section}/{key}"):
+            wrong += errors
+        else:
+            found[key] = msgspec.convert(given, shape)
+    return found
+
+
+def _examine(drafts: _Drafts, now: Snapshot, around: Around, wrong: list[FieldError]) -> None:
+    """What one table cannot know of another."""
+    upstreams = (
+        {upstream.name for upstream in now.upstreams}
+        if drafts.upstreams is None
+        else {*around.upstreams, *drafts.upstreams}
+    )
+    if drafts.routes == {}:
+        wrong.append(FieldError("/routes", "names no route; leave the section out instead"))
+    for name, route in (drafts.routes or {}).items():
+        if route.name != name:
+            wrong.append(FieldError(f"/routes/{name}/name", f"is {name}, and need not be said"))
+        if route.upstream not in upstreams:
+            wrong.append(
+                FieldError(f"/routes/{name}/upstream", f"there is no upstream {route.upstream}")
+            )
+        try:
+            examine(around.policies, route)
+        except PipeRefused as refused:
+            wrong.append(FieldError(f"/routes/{name}/policies", str(refused)))
+    plans = {plan.name for plan in now.plans} | set(drafts.plans or {})
+    wrong += [
+        FieldError(f"/consumers/{name}/plan", f"there is no plan {draft.plan}")
+        for name, draft in (drafts.consumers or {}).items()
+        if draft.plan not in plans
+    ]
+
+
+def _plans(connection: Connection, drafts: _Drafts, prune: bool) -> list[Change]:
+    changes: list[Change] = []
+    if drafts.plans is not None:
+        rows = connection.execute(select(plan).order_by(plan.c.name))
+        before = {row.name: _bare(store.plan_view(row)) for row in rows}
+        after = {name: _bare(draft) for name, draft in drafts.plans.items()}
+        changes += _between("plan", before, after, whole=prune)
+    if drafts.consumers is not None:
+        rows = connection.execute(select(consumer).order_by(consumer.c.name))
+        before = {row.name: _bare(store.consumer_view(row)) for row in rows}
+        after = {
+            name: before.get(name, {"owner": "", "contact": "", "tenant": ""})
+            | {key: value for key, value in _bare(draft).items() if value is not None}
+            for name, draft in drafts.consumers.items()
+        }
+        changes += _between("consumer", before, after, whole=prune)
+    return changes
+
+
+def _routing(now: Snapshot, drafts: _Drafts, around: Around) -> list[Change]:
+    changes: list[Change] = []
+    for kind, in_force, wanted in (
+        ("upstream", now.upstreams, drafts.upstreams),
+        ("route", now.routes, drafts.routes),
+    ):
+        if wanted is not None:
+            before = {thing.name: _bare(thing) for thing in in_force}
+            after = {name: _bare(thing) for name, thing in wanted.items()}
+            # What comes from the settings stays there; a file may only stand before it.
+            own = around.upstreams if kind == "upstream" else frozenset()
+            before = {k: v for k, v in before.items() if k not in own or k in after}
+            changes += _between(kind, before, after, whole=True)  # type: ignore[arg-type]
+    if drafts.hosts is not None and drafts.hosts != now.hosts:
+        changes.append(
+            Change("hosts", "hosts", "changed", {"hosts": now.hosts}, {"hosts": drafts.hosts})
+        )
+    return changes
+
+
+def _between(
+    kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any], *, whole: bool
+) -> Iterable[Change]:
+    for name, values in after.items():
+        if name not in before:
+            yield Change(kind, name, "added", {}, values)
+        elif before[name] != values:
+            yield Change(kind, name, "changed", before[name], values)
+    if whole:
+        for name, values in before.items():
+            if name not in after:
+                yield Change(kind, name, "removed", values, {})
+
+
+def _do(connection: Connection, change: Change, drafts: _Drafts, reason: str, actor: str) -> None:
+    replace = msgspec.structs.replace
+    if change.kind == "plan" and drafts.plans is not None:
+        if change.verb == "removed":
+            store.remove_plan(connection, change.name, reason, actor)
+        else:
+            draft = replace(drafts.plans[change.name], reason=reason)
+            store.put_plan(connection, change.name, draft, actor)
+    elif change.kind == "consumer" and drafts.consumers is not None:
+        if change.verb == "removed":
+            store.remove_consumer(connection, change.name, reason, actor)
+        else:
+            who = replace(drafts.consumers[change.name], reason=reason)
+            store.put_consumer(connection, change.name, who, actor)
+    else:
+        verb = "removed" if change.verb == "removed" else "set"
+        audit.append(
+            connection, actor=actor, action=f"{change.kind}.{verb}", subject=change.name,
+            reason=reason, before=change.before, after=change.after,
+        )  # fmt: skip
+
+
+def _bare(thing: Struct) -> dict[str, Any]:
+    """Plain data without the name, which is the table's, and the reason, which is the change's."""
+    plain: dict[str, Any] = msgspec.to_builtins(thing)
+    return {key: value for key, value in plain.items() if key not in ("name", "reason")}
