@@ -92,7 +92,7 @@ def _method(call: Call, outbound: Outbound) -> Callable[..., Awaitable[Any]]:
         safe = call.operation.safe or bool(arguments.get("idempotency_key"))
         reply = await outbound.send(
             call.operation.method, path, query=query, body=body, headers=headers,
-            safe=safe, deadline_s=call.operation.deadline_s,
+            safe=safe, deadline_s=call.operation.deadline_s, template=call.operation.path,
         )  # fmt: skip
         return _read(call, decoder, reply)
 

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from chassis import clock, metrics, travel, wire
+from chassis import clock, metrics, spans, trace, travel, wire
 from chassis.breaker import Breaker, BreakerRules, RetryBudget
 from chassis.limiter import Limiter, Limits
 from contracts.problem import Fault, Problem
@@ -135,6 +135,7 @@ class Outbound:
         safe: bool | None = None,
         deadline_s: float | None = None,
         bulk: bool = False,
+        template: str = "",
     ) -> Reply:
         """One call: its answer, or a Problem that says whether it may have happened.
 
@@ -142,10 +143,12 @@ class Outbound:
         msgspec. safe: may be sent again, by default GET and HEAD; say True for an idempotent
         write. deadline_s: for all attempts together, never more than the travelling deadline.
         bulk: in the lane of master data. A quiet after 429 or Retry-After is kept by all.
+        template: the path with its parameters unfilled, for the name of the span.
         """
         until_s = clock.monotonic() + self._time_s(deadline_s)
         again = method in ("GET", "HEAD") if safe is None else safe
         request = self._request(method, path, query, json, body, form, headers)
+        request.extensions["template"], request.extensions["resend"] = template, 0
         self._budget.called()
         return await self._until_answered(request, again, until_s, bulk)
 
@@ -164,6 +167,7 @@ class Outbound:
                 if reply.status == 401 and self._refused and not asked_anew:
                     asked_anew = True
                     if await self._refused():
+                        request.extensions["resend"] += 1
                         continue
                 if reply.status not in _TRY_AGAIN or not again:
                     return reply
@@ -174,6 +178,7 @@ class Outbound:
                 assert reply is not None
                 return reply
             attempt += 1
+            request.extensions["resend"] += 1
             metrics.count("outbound_retries_total", peer=self.peer)
             await asyncio.sleep(pause_s)
 
@@ -212,7 +217,7 @@ class Outbound:
             await self._sign(request)
             async with self.limiter.place(until_s - clock.monotonic(), bulk=bulk):
                 metrics.observe("outbound_wait_seconds", perf_counter() - waited, peer=self.peer)
-                reply = await self._on_the_wire(request, until_s)
+                reply = await self._recorded(request, until_s)
                 answered = True
         except TimeoutError as error:
             wait_s = self.limiter.wait_s()
@@ -225,6 +230,35 @@ class Outbound:
         if reply.status in _PAUSE and (quiet_s := reply.retry_after_s()) is not None:
             self.limiter.pause(quiet_s)
         return reply
+
+    async def _recorded(self, request: httpx.Request, until_s: float) -> Reply:
+        """As `_on_the_wire`, in a span of its own when spans are recorded."""
+        if not spans.recording():
+            return await self._on_the_wire(request, until_s)
+        now = travel.current()
+        above = now.trace if now else None
+        template = request.extensions["template"]
+        with spans.calling(request.method, template, above, self._told(request)) as span:
+            if span is not None and self._travels:
+                request.headers[trace.HEADER] = span.trace.header()
+            reply = await self._on_the_wire(request, until_s)
+            if span is not None:
+                span.replied(reply.status)
+            return reply
+
+    def _told(self, request: httpx.Request) -> dict[str, str | int]:
+        """What a span says of a call. Not its query: that may name people."""
+        url = request.url
+        told: dict[str, str | int] = {
+            "server.address": url.host,
+            "url.full": str(url.copy_with(query=None, fragment=None, userinfo=b"")),
+            "firmwire.peer": self.peer,
+        }
+        if url.port is not None:
+            told["server.port"] = url.port
+        if request.extensions["resend"]:
+            told["http.request.resend_count"] = request.extensions["resend"]
+        return told
 
     async def _on_the_wire(self, request: httpx.Request, until_s: float) -> Reply:
         left_s = until_s - clock.monotonic()

@@ -82,7 +82,12 @@ def _route(
         http_method=call.operation.method,
         status_code=call.status,
         request_max_body_size=call.operation.body_limit_bytes,
-        opt={"scope": call.operation.scope, "operation": operation, "call": call},
+        opt={
+            "scope": call.operation.scope,
+            "operation": operation,
+            "call": call,
+            "route": prefix + call.operation.path,
+        },
         include_in_schema=False,
         name=f"{operation} {prefix}",
     )(answer)

@@ -16,10 +16,12 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
+from msgspec.structs import replace
 
-from chassis import identity, metrics, problems, travel
+from chassis import identity, metrics, problems, spans, travel
 from chassis.identity import Verifier
 from chassis.log import log
+from chassis.spans import Span
 from contracts.problem import Fault, Problem
 
 BODY_LIMIT_BYTES = 2_000_000
@@ -31,6 +33,7 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 _log = log("chassis.service")
 _QUIET = frozenset({"health", "ready", "metrics"})
+_UNTRACED = frozenset({"/health", "/ready", "/metrics"})
 
 
 class Service(Struct, frozen=True):
@@ -152,13 +155,25 @@ def _framed(app: Litestar) -> Any:
             found = sent.get(name)
             return None if found is None else found.decode("latin-1")
 
-        with travel.using(travel.received(header, DEADLINE_S)) as now:
-            await _exchange(app, scope, receive, send, now.request_id)
+        arrived = travel.received(header, DEADLINE_S)
+        if not spans.recording() or scope["path"] in _UNTRACED:
+            with travel.using(arrived):
+                await _exchange(app, scope, receive, send, arrived.request_id)
+            return
+        told = {"url.path": scope["path"], "url.scheme": scope.get("scheme", "http")}
+        if (host := header("host")) is not None:
+            told["server.address"] = host.rpartition(":")[0] or host
+        with spans.serving(scope["method"], arrived.trace, told) as span:
+            here = replace(arrived, trace=span.trace) if span else arrived
+            with travel.using(here):
+                await _exchange(app, scope, receive, send, here.request_id, span)
 
     return framed
 
 
-async def _exchange(app: Litestar, scope: Any, receive: Any, send: Any, request_id: str) -> None:
+async def _exchange(
+    app: Litestar, scope: Any, receive: Any, send: Any, request_id: str, span: Span | None = None
+) -> None:
     began, status, size_bytes = perf_counter(), 500, 0
 
     async def sending(message: Any) -> None:
@@ -183,6 +198,8 @@ async def _exchange(app: Litestar, scope: Any, receive: Any, send: Any, request_
         label = operation or "unmatched"
         metrics.count("http_requests_total", operation=label, status=str(status))
         metrics.observe("http_request_seconds", took_s, operation=label)
+        if span is not None:
+            span.served(status, handler.opt.get("route", "") if handler else "", label)
         if label not in _QUIET:
             _log.info(
                 "request.answered",

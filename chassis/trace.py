@@ -1,29 +1,29 @@
 """This file exists to carry the W3C trace context in and out.
 
-Owns   the reading and making of `traceparent`; spans, when the extra `otel` is installed.
+Owns   the reading and making of `traceparent`. Recording is `chassis/spans.py`'s.
 Fails  never: a header that cannot be read starts a new trace.
 Source W3C Trace Context, version 00, section 3.2.
 """
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 
 from msgspec import Struct
 
 HEADER = "traceparent"
 _FORM = re.compile(r"^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?\Z")
-_WITH_SPANS = find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
 
 
 class Trace(Struct, frozen=True):
-    """trace_id: 32 hex digits. span_id: 16 hex digits. sampled: somebody records this trace."""
+    """trace_id: 32 hex digits. span_id: 16 hex digits. sampled: somebody records this trace.
+
+    begun_here: there is no span of this id, so nothing recorded may name it as its parent.
+    """
 
     trace_id: str
     span_id: str
     sampled: bool = True
+    begun_here: bool = False
 
     def header(self) -> str:
         """As `traceparent`."""
@@ -36,7 +36,7 @@ class Trace(Struct, frozen=True):
 
 def begin() -> Trace:
     """A new trace."""
-    return Trace(os.urandom(16).hex(), os.urandom(8).hex())
+    return Trace(os.urandom(16).hex(), os.urandom(8).hex(), begun_here=True)
 
 
 def received(header: str | None) -> Trace:
@@ -45,18 +45,3 @@ def received(header: str | None) -> Trace:
     if found is None or found[1] == "0" * 32 or found[2] == "0" * 16:
         return begin()
     return Trace(found[1], found[2], bool(int(found[3], 16) & 1))
-
-
-@contextmanager
-def span(name: str, trace: Trace, **attributes: str | int) -> Iterator[None]:
-    """Record a span below `trace` where OpenTelemetry is installed; else do nothing."""
-    if not _WITH_SPANS:
-        yield
-        return
-    from opentelemetry import trace as api
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    above = TraceContextTextMapPropagator().extract({HEADER: trace.header()})
-    tracer = api.get_tracer("firmwire")
-    with tracer.start_as_current_span(name, context=above, attributes=attributes):
-        yield

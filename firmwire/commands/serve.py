@@ -17,6 +17,8 @@ PROCESSES = {
     "sandbox": "the vendors' simulators with the demo firm",
     "system": "the connectors to vendor systems",
 }
+# The data plane passes traces on and makes ids for them, but is too hot a path for spans.
+_WITHOUT_SPANS = frozenset({"gateway", "sandbox"})
 
 
 @click.command()
@@ -45,6 +47,10 @@ def serve(name: str) -> None:
 
 
 def _run(name: str) -> None:
+    if name not in _WITHOUT_SPANS:
+        from chassis import spans
+
+        spans.configure(name)
     if name == "gateway":
         from chassis import log, settings
         from gateway.app import run_data_plane

@@ -37,6 +37,7 @@ ROOMS = {
     "slowapi": ("gateway",),
     "dbos": ("process_apis",),
     "redis": ("chassis",),
+    "opentelemetry": ("chassis",),
     "uvicorn": ("chassis.server", "sandbox", "gateway"),
     "rich": ("firmwire",),
     "click": ("firmwire",),

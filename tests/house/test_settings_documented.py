@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from chassis.spans import TraceSettings
 from experience_apis.app import ExperienceSettings
 from gateway.settings import ControlSettings, GatewaySettings
 from process_apis.settings import ProcessSettings
@@ -20,6 +21,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "process": ProcessSettings,
     "experience": ExperienceSettings,
     "sandbox": SandboxSettings,
+    "trace": TraceSettings,
 }
 
 
