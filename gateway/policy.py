@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.downstream import Downstream
     from gateway.dataplane.upstream import Upstream
     from gateway.pipeline import Pipe
+    from gateway.identity.bearer import Bearers
 
 Pair = tuple[bytes, bytes]
 UNLIMITED = 2**62
@@ -194,6 +195,7 @@ class Tools(Struct, frozen=True):
     hashers: of keys, by pepper, newest first. monotonic, unix: seconds. share: this worker's.
     """
 
+    bearers: who is behind an access token.
     route: Route | None
     monotonic: Callable[[], float]
     unix: Callable[[], float]
@@ -204,6 +206,7 @@ class Tools(Struct, frozen=True):
     share: Share = Share()
 
 
+    bearers: "Bearers | None" = None
 class Policy(Struct, frozen=True):
     """bind(config, tools) gives an object with any of on_request, on_response, on_end.
 

@@ -6,7 +6,7 @@ Fails  SnapshotRefused: a snapshot that would let somebody in by accident, or th
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -51,8 +51,35 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     networks: tuple[str, ...] = ()
 
 
+class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose access tokens count. keys: public JWKs. types: of the tokens, lower case.
+
+    consumer: as whom they come; empty for our own issuer, whose tokens name a client.
+    scopes: at most these; none means all of the plan's.
+    """
+
+    issuer: str
+    audience: str
+    keys: tuple[dict[str, Any], ...]
+    types: tuple[str, ...] = ("at+jwt",)
+    consumer: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+class Client(Struct, frozen=True, forbid_unknown_fields=True):
+    """A client of our own issuer. bound: its tokens must be: `mtls`, `dpop`, or nothing."""
+
+    id: str
+    consumer: Name
+    scopes: tuple[str, ...] = ()
+    bound: Literal["", "mtls", "dpop"] = ""
+
+
 class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
-    """version grows with every change. hosts: names we answer to; none means any."""
+    """version grows with every change. hosts: names we answer to; none means any.
+
+    revoked: ids of tokens, and of whole grants, that would still be good by their expiry.
+    """
 
     version: int
     upstreams: tuple[Upstream, ...] = ()
@@ -61,6 +88,9 @@ class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
     consumers: tuple[Consumer, ...] = ()
     keys: tuple[Key, ...] = ()
     hosts: tuple[str, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
+    clients: tuple[Client, ...] = ()
+    revoked: tuple[str, ...] = ()
 
 
 def within(scope: str, granted: frozenset[str]) -> bool:
@@ -112,6 +142,12 @@ def check(snapshot: Snapshot) -> None:
     for key in snapshot.keys:
         if key.consumer not in consumers:
             raise SnapshotRefused(f"key {key.id}: no consumer {key.consumer}")
+    for client in snapshot.clients:
+        if client.consumer not in consumers:
+            raise SnapshotRefused(f"client {client.id}: no consumer {client.consumer}")
+    for issuer in snapshot.issuers:
+        if issuer.consumer and issuer.consumer not in consumers:
+            raise SnapshotRefused(f"issuer {issuer.issuer}: no consumer {issuer.consumer}")
     try:
         Table((route, route.name) for route in snapshot.routes)
     except ValueError as error:

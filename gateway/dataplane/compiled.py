@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from contracts.principal import Principal
 from gateway.dataplane.counters import Counts
 from gateway.dataplane.pool import Pool
+from gateway.identity.bearer import Bearers
 from gateway.keys import Peppers, hasher
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
@@ -79,6 +80,11 @@ class Compiled:
         # Last, when nothing can be refused any more: pipes look their callers up here.
         around.callers.clear()
         around.callers.update(self.callers)
+        around.bearers.take(snapshot)
+
+    def use_of(self, route: str) -> Use | None:
+        """By the route's name."""
+        return self._uses.get(route)
 
     def serves(self, host: bytes) -> bool:
         """True when the host, with or without its port, is one we answer to."""
@@ -105,6 +111,7 @@ class Around:
         self._memories: dict[str, MutableMapping[Any, Any]] = {}
         self._hashers: tuple[Callable[[bytes], bytes], ...] = ()
         self.callers: dict[bytes, Caller] = {}
+        self.bearers = Bearers(unix, caller_of)
         self.by_route: dict[str, Counts] = {UNROUTED: Counts()}
 
     def use_pools(self, upstream_pool: Callable[[str], Pool]) -> None:
@@ -137,6 +144,7 @@ class Around:
             hashers=self._hashers,
             log=self._log,
             share=self._share,
+            bearers=self.bearers,
         )
 
 
@@ -180,5 +188,6 @@ def caller_of(key: Key, plan: Plan) -> Caller:
 def _rest(snapshot: Snapshot) -> Snapshot:
     """Everything but what is compared piece by piece."""
     return structs.replace(
-        snapshot, version=0, upstreams=(), routes=(), plans=(), consumers=(), keys=(), hosts=()
+        snapshot, version=0, upstreams=(), routes=(), plans=(), consumers=(), keys=(), hosts=(),
+        issuers=(), clients=(), revoked=(),
     )

@@ -31,8 +31,8 @@ _FATE: dict[bytes, int] = {
     **dict.fromkeys(
         (
             b"connection", b"host", b"content-length", b"transfer-encoding", b"expect",
-            b"authorization", b"x-api-key", b"traceparent", b"firmwire-request-id",
-            b"firmwire-deadline-ms",
+            b"authorization", b"x-api-key", b"dpop", b"traceparent", b"firmwire-request-id",
+            b"firmwire-deadline-ms", b"upgrade",
         ),
         _KNOWN,
     ),

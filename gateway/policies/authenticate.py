@@ -1,24 +1,36 @@
-"""This file exists to find out who is calling, by API key.
+"""This file exists to find out who is calling, by API key or by access token.
 
 Reads   request, client
 Writes  caller
-Fails   UNAUTHENTICATED, in the same words for a key that is missing, wrong, doubled, revoked,
-        expired or used from elsewhere: nobody learns which.
-Source  RFC 6750 section 2.1 (Bearer); RFC 7617 (Basic, for pages); RFC 9110 section 11.6.1.
+Fails   UNAUTHENTICATED, in the same words for a key or token that is missing, wrong, doubled,
+        revoked, expired, used from elsewhere or without its proof: nobody learns which.
+Source  RFC 6750 section 2.1 (Bearer); RFC 7617 (Basic, for pages); RFC 8705 section 3 (mTLS);
+        RFC 9449 section 7 (DPoP); RFC 9110 section 11.6.1.
 """
 
+import hmac
 from base64 import b64decode
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from contracts.problem import Fault, Problem
+from gateway.identity.dpop import Proofs
+from gateway.identity.jose import Unfit, b64
 from gateway.keys import well_formed
 from gateway.policy import Caller, Exchange, Policy, Stage, Tools
 
-_SAY = "A valid API key is needed: Authorization: Bearer <key>, X-Api-Key, or as Basic password."
+if TYPE_CHECKING:
+    from gateway.identity.bearer import Bearers, Ticket
+
+_SAY = (
+    "A valid API key or access token is needed: Authorization: Bearer <key or token>, "
+    "X-Api-Key, or a key as Basic password."
+)
 _CHALLENGES = (
     (b"www-authenticate", b'Bearer realm="firmwire"'),
+    (b"www-authenticate", b'DPoP realm="firmwire", algs="ES256 EdDSA"'),
     (b"www-authenticate", b'Basic realm="firmwire", charset="UTF-8"'),
 )
 
@@ -32,17 +44,54 @@ class _Authenticate:
         self._callers = tools.callers
         self._hashers = tools.hashers
         self._unix = tools.unix
+        self._bearers = tools.bearers
+        self._tickets = tools.bearers.tickets if tools.bearers is not None else {}
+        self._proofs: Proofs = tools.memory("authenticate").setdefault("proofs", Proofs())
 
     def on_request(self, x: Exchange) -> Problem | None:
-        key = _key(x.known, x.method)
-        if key is not None and well_formed(key):
-            for hashed in self._hashers:
-                caller = self._callers.get(hashed(key))
-                if caller is not None and (caller.free or self._holds(caller, x.client)):
-                    x.caller = caller
-                    return None
+        given = x.known.get(b"authorization")
+        if given is not None and given[7:10] == b"eyJ":  # how every JWT begins, after `Bearer `
+            ticket = self._tickets.get(given[7:]) or self._looked_at(given[7:])
+            if (
+                ticket is not None
+                and self._unix() < ticket.until_s
+                and given[:7].lower() == b"bearer "
+                and b"x-api-key" not in x.known
+                and not ticket.jkt
+                and (not ticket.certificate or _certified(x, ticket))
+            ):
+                x.caller = ticket.caller
+                return None
+        elif given is not None and given[:5].lower() == b"dpop ":
+            if self._proven(x, given[5:]):
+                return None
+        else:
+            key = _key(x.known, x.method)
+            if key is not None and well_formed(key):
+                for hashed in self._hashers:
+                    caller = self._callers.get(hashed(key))
+                    if caller is not None and (caller.free or self._holds(caller, x.client)):
+                        x.caller = caller
+                        return None
         x.down.extend(_CHALLENGES)
         return Problem(Fault.UNAUTHENTICATED, _SAY)
+
+    def still(self, x: Exchange) -> bool:
+        """The same key is still good, perhaps with other rights than when it came."""
+        token = x.known.get(b"authorization", b"").partition(b" ")[2]
+        if token[:3] == b"eyJ":
+            ticket = self._tickets.get(token) or self._looked_at(token)
+            if ticket is None or self._unix() >= ticket.until_s:
+                return False
+            x.caller = ticket.caller
+            return True
+        key = _key(x.known, x.method)
+        for hashed in self._hashers if key is not None else ():
+            caller = self._callers.get(hashed(key))
+            if caller is not None and (caller.free or self._holds(caller, x.client)):
+                x.caller = caller
+                return True
+        return False
 
     def _holds(self, caller: Caller, client: str) -> bool:
         if caller.expires_s and self._unix() >= caller.expires_s:
@@ -52,6 +101,37 @@ class _Authenticate:
         address = ip_address(client.partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in caller.networks)
+
+    def _looked_at(self, token: bytes) -> "Ticket | None":
+        bearers: Bearers | None = self._bearers
+        return None if bearers is None else bearers.ticket(token)
+
+    def _proven(self, x: Exchange, token: bytes) -> bool:
+        """A token bound to a key, and a proof for this very request."""
+        proof = x.known.get(b"dpop")
+        if proof is None or b"x-api-key" in x.known:
+            return False
+        ticket = self._tickets.get(token) or self._looked_at(token)
+        now_s = self._unix()
+        if ticket is None or now_s >= ticket.until_s or not ticket.jkt:
+            return False
+        try:
+            made_by = self._proofs.thumbprint(
+                proof, method=x.method.decode(), host=x.known.get(b"host", b"").decode(),
+                path=x.path.decode(), token=token, now_s=now_s,
+            )  # fmt: skip
+        except Unfit:
+            return False
+        if not hmac.compare_digest(made_by.encode(), ticket.jkt.encode()):
+            return False
+        x.caller = ticket.caller
+        return True
+
+
+def _certified(x: Exchange, ticket: "Ticket") -> bool:
+    """The connection proved the certificate the token is bound to."""
+    shown: bytes = getattr(x.link, "certificate", b"")
+    return bool(shown) and hmac.compare_digest(b64(shown).encode(), ticket.certificate.encode())
 
 
 def _key(known: dict[bytes, bytes], method: bytes) -> bytes | None:

@@ -116,6 +116,7 @@ class Gate:
         self.plan = Plan(name="gold", scopes=("system:*",), rate_per_s=1e6, burst=100_000)
         self.key_rows = (self.row(self.key),)
         self.route: dict[str, Any] = {}
+        self.more: dict[str, Any] = {}
         self.consumers = (Consumer(name="acme", plan="gold"),)
         self.publish()
 
@@ -154,6 +155,7 @@ class Gate:
                 plans=(self.plan,),
                 consumers=self.consumers,
                 keys=self.key_rows,
+                **self.more,
             )
         )
 

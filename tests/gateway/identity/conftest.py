@@ -1,6 +1,11 @@
 """The control plane's database, migrated and empty, and rows that tests need in it."""
 
+import hashlib
+import json
+
 import pytest
+from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
 from sqlalchemy import insert
 
 from chassis import clock
@@ -8,6 +13,7 @@ from chassis.database import Database, url_of
 from contracts.ids import uuid7
 from gateway.control.tables import admin_token
 from gateway.identity import sessions
+from gateway.identity.jose import b64
 from gateway.identity.tables import person
 
 
@@ -43,3 +49,47 @@ def add_token(database):
         return str(values["id"])
 
     return add
+
+
+class Maker:
+    """Signs what it is told to, right or wrong. Every part of a token may be replaced."""
+
+    def __init__(self, now_s: int) -> None:
+        self.now_s = now_s
+        self.key = ECKey.generate_key("P-256")
+        self.other = ECKey.generate_key("P-256")
+        self.header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
+        self.claims = {
+            "iss": "https://issuer.test", "aud": "https://api.test", "sub": "portal",
+            "client_id": "portal", "scope": "system:read process:time:read", "jti": "g1.t1",
+            "iat": now_s, "nbf": now_s, "exp": now_s + 600,
+        }  # fmt: skip
+
+    @property
+    def jwk(self) -> dict:
+        return {**self.key.as_dict(private=False), "kid": "k1"}
+
+    def token(self, *, drop=(), header=None, key=None, **claims) -> bytes:
+        head = {**self.header, **(header or {})}
+        body = {k: v for k, v in {**self.claims, **claims}.items() if k not in drop}
+        return self.raw({k: v for k, v in head.items() if v is not None}, body, key or self.key)
+
+    def raw(self, header: dict | bytes, claims: dict | bytes, key=None, alg="ES256") -> bytes:
+        parts = (p if isinstance(p, bytes) else json.dumps(p).encode() for p in (header, claims))
+        signed = b".".join(b64(part).encode() for part in parts)
+        signature = JWSRegistry.algorithms[alg].sign(signed, key or self.key)
+        return signed + b"." + b64(signature).encode()
+
+    def proof(self, token: bytes | None, key, *, typ="dpop+jwt", **claims) -> bytes:
+        body = {
+            "jti": uuid7(clock.now()), "htm": "GET", "htu": "https://api.test/system/v1/x",
+            "iat": self.now_s, **claims,
+        }  # fmt: skip
+        if token is not None and "ath" not in claims:
+            body["ath"] = b64(hashlib.sha256(token).digest())
+        return self.raw({"alg": "ES256", "typ": typ, "jwk": key.as_dict(private=False)}, body, key)
+
+
+@pytest.fixture
+def maker():
+    return Maker(int(clock.now().timestamp()))

@@ -1,0 +1,104 @@
+"""This file exists to believe a caller that it holds the key its token is bound to (DPoP).
+
+Owns   the proofs seen within their time: each counts once. A worker of its own remembers; behind
+       several, a proof stolen in flight could be used once on each for a minute.
+Fails  Unfit, for our own eyes only.
+Source RFC 9449 sections 4.3 (checking) and 11.1 (replay), RFC 7638 (thumbprint).
+"""
+
+import hashlib
+import hmac
+import re
+from urllib.parse import urlsplit
+
+from gateway.identity.jose import Unfit, b64, public_key, taken_apart
+
+WINDOW_S = 60
+LEEWAY_S = 5
+SEEN_MOST = 200_000
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+class Proofs:
+    """Checks proofs, and remembers them for as long as they could come again."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self._before: set[bytes] = set()
+        self._turned_s = 0.0
+
+    def thumbprint(
+        self, proof: bytes, *, method: str, host: str, path: str, token: bytes | None, now_s: float
+    ) -> str:
+        """Of the key that made the proof for this request. token: which it goes with, if any."""
+        parsed = taken_apart(proof, allowed=frozenset({"jwk"}))
+        claims = parsed.claims
+        if parsed.header.get("typ") != "dpop+jwt":
+            raise Unfit("typ")
+        jwk = parsed.header.get("jwk")
+        if not isinstance(jwk, dict):
+            raise Unfit("jwk")
+        issued_s, jti = claims.get("iat"), claims.get("jti")
+        if type(issued_s) is not int or not now_s - WINDOW_S < issued_s <= now_s + LEEWAY_S:
+            raise Unfit("iat")
+        if not isinstance(jti, str) or not 0 < len(jti) <= 256:
+            raise Unfit("jti")
+        if claims.get("htm") != method or _place(claims.get("htu")) != _here(host, path):
+            raise Unfit("made for another request")
+        if token is not None and not _same(claims.get("ath"), b64(hashlib.sha256(token).digest())):
+            raise Unfit("made for another token")
+        key = public_key(jwk, kid="")
+        key.verify(parsed)
+        thumbprint = str(key.key.thumbprint())
+        self._once(f"{thumbprint} {jti}", now_s)
+        return thumbprint
+
+    def _once(self, what: str, now_s: float) -> None:
+        digest = hashlib.sha256(what.encode()).digest()[:16]
+        if now_s - self._turned_s > WINDOW_S + LEEWAY_S:
+            self._before, self._seen = self._seen, set()
+            self._turned_s = now_s
+        if digest in self._seen or digest in self._before:
+            raise Unfit("seen before")
+        if len(self._seen) >= SEEN_MOST:
+            raise Unfit("too many proofs to remember")
+        self._seen.add(digest)
+
+
+def _same(given: object, expected: str) -> bool:
+    return isinstance(given, str) and hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _place(htu: object) -> tuple[str, str]:
+    """Host and path of an address; its scheme ends before us where TLS does."""
+    if not isinstance(htu, str):
+        raise Unfit("htu")
+    try:
+        parts = urlsplit(htu)
+        host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme.lower(), "-"))
+    except ValueError as error:
+        raise Unfit("htu") from error
+    if parts.scheme.lower() not in _DEFAULT_PORTS or not host or "@" in host:
+        raise Unfit("htu")
+    if parts.query or parts.fragment:
+        raise Unfit("htu with a query")
+    return host, _normal(parts.path or "/")
+
+
+def _here(host: str, path: str) -> tuple[str, str]:
+    host = host.lower()
+    for port in _DEFAULT_PORTS.values():
+        host = host.removesuffix(port)
+    return host, _normal(path)
+
+
+def _normal(path: str) -> str:
+    """RFC 3986 section 6.2.2: escapes in capitals, none where none is needed."""
+
+    def one(found: re.Match[str]) -> str:
+        char = chr(int(found[0][1:], 16))
+        return char if char in _UNRESERVED else found[0].upper()
+
+    return _ESCAPE.sub(one, path)

@@ -1,0 +1,114 @@
+"""A proof is for one request, one token, one key, one time."""
+
+import pytest
+from joserfc.jwk import ECKey
+
+from gateway.identity.dpop import Proofs
+from gateway.identity.jose import Unfit
+
+HERE = {"method": "GET", "host": "api.test", "path": "/system/v1/x"}
+
+
+@pytest.fixture
+def key():
+    return ECKey.generate_key("P-256")
+
+
+def test_a_proof_shows_its_key_once(maker, key):
+    """The thumbprint of RFC 7638; the second time is a replay, also a window later."""
+    proofs, token = Proofs(), maker.token()
+    proof = maker.proof(token, key)
+    asked = {**HERE, "token": token}
+    assert proofs.thumbprint(proof, **asked, now_s=maker.now_s) == key.thumbprint()
+    for later_s in (0, 10, 59):
+        with pytest.raises(Unfit, match="seen"):
+            proofs.thumbprint(proof, **asked, now_s=maker.now_s + later_s)
+    with pytest.raises(Unfit, match="iat"):
+        proofs.thumbprint(proof, **asked, now_s=maker.now_s + 61)
+
+
+def test_the_memory_of_proofs_does_not_grow_for_ever(maker, key):
+    """Two windows are remembered, no more; each proof for longer than it could come again."""
+    proofs = Proofs()
+    for step in range(20):
+        now_s = maker.now_s + 20 * step
+        proof = maker.proof(None, key, iat=now_s)
+        proofs.thumbprint(proof, **HERE, token=None, now_s=now_s)
+        with pytest.raises(Unfit, match="seen"):
+            proofs.thumbprint(proof, **HERE, token=None, now_s=now_s + 59)
+    assert len(proofs._seen) + len(proofs._before) <= 10
+
+
+@pytest.mark.parametrize(
+    "htu",
+    [
+        "https://API.test:443/system/v1/x", "http://api.test/system/v1/x",
+        "HTTPS://api.test/%73ystem/v1/x",
+    ],
+)  # fmt: skip
+def test_one_address_in_several_forms(htu, maker, key):
+    """Case, default port, needless escapes: RFC 3986 section 6.2."""
+    proof = maker.proof(None, key, htu=htu)
+    assert Proofs().thumbprint(proof, **HERE, token=None, now_s=maker.now_s) == key.thumbprint()
+
+
+WRONG = {
+    "another method": {"htm": "POST"},
+    "method in lower case": {"htm": "get"},
+    "another path": {"htu": "https://api.test/system/v1/y"},
+    "path in another case": {"htu": "https://api.test/system/v1/X"},
+    "an escaped slash": {"htu": "https://api.test/system%2Fv1/x"},
+    "another host": {"htu": "https://evil.test/system/v1/x"},
+    "a host before a host": {"htu": "https://api.test@evil.test/system/v1/x"},
+    "another port": {"htu": "https://api.test:8443/system/v1/x"},
+    "a query": {"htu": "https://api.test/system/v1/x?a=1"},
+    "no address": {"htu": "/system/v1/x"},
+    "another scheme": {"htu": "ftp://api.test/system/v1/x"},
+    "no iat": {"iat": None},
+    "iat a text": {"iat": "1"},
+    "iat a truth": {"iat": True},
+    "no jti": {"jti": None},
+    "jti endless": {"jti": "j" * 300},
+    "another token": {"ath": "AAAA"},
+    "no token": {"ath": None},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_proof_for_something_else_is_none(name, maker, key):
+    """Each made by the right key."""
+    token = maker.token()
+    with pytest.raises(Unfit):
+        Proofs().thumbprint(
+            maker.proof(token, key, **WRONG[name]), **HERE, token=token, now_s=maker.now_s
+        )
+
+
+def test_a_proof_made_too_early_or_too_late_is_none(maker, key):
+    """A minute back, seconds ahead."""
+    for ago_s, holds in ((59, True), (61, False), (-4, True), (-6, False)):
+        proof = maker.proof(None, key, iat=maker.now_s - ago_s)
+        asked = {**HERE, "token": None, "now_s": maker.now_s}
+        if holds:
+            assert Proofs().thumbprint(proof, **asked) == key.thumbprint()
+        else:
+            with pytest.raises(Unfit, match="iat"):
+                Proofs().thumbprint(proof, **asked)
+
+
+def test_a_proof_is_signed_by_the_key_it_shows(maker, key):
+    """Not by another, not with a private key inside, not of another type, and not without one."""
+    header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": key.as_dict(private=False)}
+    claims = {"jti": "a", "htm": "GET", "htu": "https://api.test/system/v1/x", "iat": maker.now_s}
+    forged = [
+        maker.raw(header, claims, maker.other),
+        maker.raw({**header, "jwk": key.as_dict(private=True)}, claims, key),
+        maker.raw({**header, "typ": "JWT"}, claims, key),
+        maker.raw({**header, "jwk": None}, claims, key),
+        maker.raw({**header, "alg": "none"}, claims, key),
+        maker.raw({**header, "crit": ["x"]}, claims, key),
+        b"", b"..", b"a.b.c",
+    ]  # fmt: skip
+    for proof in forged:
+        with pytest.raises(Unfit):
+            Proofs().thumbprint(proof, **HERE, token=None, now_s=maker.now_s)
