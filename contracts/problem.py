@@ -65,6 +65,12 @@ class Fault(Enum):
         Retry.ASK_FIRST,
         "The answer from inside could not be used",
     )
+    VERSION_BROWNOUT = (
+        "version_brownout",
+        503,
+        Retry.LATER,
+        "This version is switched off for a while, because it ends soon",
+    )
     UNAVAILABLE = ("unavailable", 503, Retry.LATER, "The service cannot answer now")
     DEADLINE_EXCEEDED = (
         "deadline_exceeded",

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from contracts.principal import Principal
 from contracts.problem import Problem
+from gateway.lifecycle import Life
 from gateway.routes import Route
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ class Caller:
     """A proven consumer as the snapshot knows it; made once a snapshot, shared by its requests.
 
     expires_s: Unix seconds, 0 for never. rate_per_s, burst, quota_per_month: 0 when the plan
-    leaves it to the route. free: neither expiry nor networks to look at. tag: for the access
-    log. proof, proof_until_s: the signed assertion and until when to reuse it.
+    leaves it to the route. version_pin: of the key or else of its plan, b"" for head. free:
+    neither expiry nor networks to look at. tag: for the access log. proof, proof_until_s: the signed assertion and until when to reuse it.
     """
 
     __slots__ = (
         "burst", "consumer", "expires_s", "free", "key_id", "networks", "principal", "proof",
-        "proof_until_s", "quota_per_month", "rate_per_s", "tag",
+        "proof_until_s", "quota_per_month", "rate_per_s", "tag", "version_pin",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Caller:
         rate_per_s: float = 0.0,
         burst: int = 0,
         quota_per_month: int = 0,
+        version_pin: bytes = b"",
     ) -> None:
         self.principal = principal
         self.consumer = principal.subject
@@ -73,6 +75,7 @@ class Caller:
         self.rate_per_s = rate_per_s
         self.burst = burst
         self.quota_per_month = quota_per_month
+        self.version_pin = version_pin
         self.free = not expires_s and not networks
         self.tag = b'"consumer":"%b","key":"%b"' % (self.consumer.encode(), key_id.encode())
         self.proof = b""
@@ -193,6 +196,7 @@ class Tools(Struct, frozen=True):
 
     memory: a policy's own table, kept when a snapshot is swapped. callers: by key hash.
     hashers: of keys, by pepper, newest first. monotonic, unix: seconds. share: this worker's.
+    versions: those whose end was announced.
     """
 
     bearers: who is behind an access token.
@@ -204,6 +208,7 @@ class Tools(Struct, frozen=True):
     hashers: tuple[Callable[[bytes], bytes], ...]
     log: LogLines
     share: Share = Share()
+    versions: tuple[Life, ...] = ()
 
 
     bearers: "Bearers | None" = None

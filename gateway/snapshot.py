@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway import lifecycle
 from gateway.keys import write_private
+from gateway.lifecycle import Life
 from gateway.routes import METHODS, Name, Route, Table, Upstream
 
 
@@ -20,13 +22,17 @@ class SnapshotRefused(ValueError):
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    """rate_per_s, burst, quota_per_month: 0 leaves it to the route, or to nobody."""
+    """rate_per_s, burst, quota_per_month: 0 leaves it to the route, or to nobody.
+
+    version_default: for keys without a pin of their own, and for tokens; head when empty.
+    """
 
     name: Name
     scopes: tuple[str, ...]
     rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
     burst: Annotated[int, Meta(ge=0)] = 0
     quota_per_month: Annotated[int, Meta(ge=0)] = 0
+    version_default: str = ""
 
 
 class Consumer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +46,7 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """digest: HMAC of the key under pepper. scopes: only those also in the plan count.
 
     expires_s: Unix seconds, 0 for never. networks: CIDR, none means everywhere.
+    version_pin: the version it speaks unless a request says otherwise.
     """
 
     id: str
@@ -49,6 +56,7 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     scopes: tuple[str, ...]
     expires_s: int = 0
     networks: tuple[str, ...] = ()
+    version_pin: str = ""
 
 
 class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +96,7 @@ class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
     consumers: tuple[Consumer, ...] = ()
     keys: tuple[Key, ...] = ()
     hosts: tuple[str, ...] = ()
+    versions: tuple[Life, ...] = ()
     issuers: tuple[Issuer, ...] = ()
     clients: tuple[Client, ...] = ()
     revoked: tuple[str, ...] = ()
@@ -149,6 +158,8 @@ def check(snapshot: Snapshot) -> None:
         if issuer.consumer and issuer.consumer not in consumers:
             raise SnapshotRefused(f"issuer {issuer.issuer}: no consumer {issuer.consumer}")
     try:
+        for life in snapshot.versions:
+            lifecycle.check(life)
         Table((route, route.name) for route in snapshot.routes)
     except ValueError as error:
         raise SnapshotRefused(str(error)) from error

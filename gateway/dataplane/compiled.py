@@ -16,6 +16,7 @@ from gateway.dataplane.counters import Counts
 from gateway.dataplane.pool import Pool
 from gateway.identity.bearer import Bearers
 from gateway.keys import Peppers, hasher
+from gateway.lifecycle import Life
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
@@ -70,12 +71,12 @@ class Compiled:
             pool = around.pool(route)
             use = None if before is None else before._uses.get(route.name)
             if use is None or use.pool is not pool or use.route != route:
-                pipe = pipe_of(policies, around.tools(route, peppers))
+                pipe = pipe_of(policies, around.tools(route, peppers, snapshot.versions))
                 use = Use(route, pipe, pool, around.counts(route.name))
             self._uses[route.name] = use
         self.table = Table((use.route, use) for use in self._uses.values())
         self.unrouted: Pipe = (
-            pipe_of(policies, around.tools(None, peppers)) if before is None else before.unrouted
+            pipe_of(policies, around.tools(None, peppers, snapshot.versions)) if before is None else before.unrouted
         )
         # Last, when nothing can be refused any more: pipes look their callers up here.
         around.callers.clear()
@@ -130,7 +131,9 @@ class Around:
         """Connections to a route's upstream."""
         return self._pool(route.upstream)
 
-    def tools(self, route: Route | None, peppers: Peppers) -> Tools:
+    def tools(
+        self, route: Route | None, peppers: Peppers, versions: tuple[Life, ...]
+    ) -> Tools:
         """What the policies of a route are handed."""
         if not self._hashers:
             newest_first = sorted(peppers.secrets, key=lambda name: name != peppers.current)
@@ -144,6 +147,7 @@ class Around:
             hashers=self._hashers,
             log=self._log,
             share=self._share,
+            versions=versions,
             bearers=self.bearers,
         )
 
@@ -182,6 +186,7 @@ def caller_of(key: Key, plan: Plan) -> Caller:
         rate_per_s=plan.rate_per_s,
         burst=plan.burst,
         quota_per_month=plan.quota_per_month,
+        version_pin=(key.version_pin or plan.version_default).encode(),
     )
 
 

@@ -37,7 +37,7 @@ _FATE: dict[bytes, int] = {
         _KNOWN,
     ),
     b"firmwire-correlation-id": _PASS,
-    b"firmwire-version": _PASS,
+    b"firmwire-version": _KNOWN,
     b"idempotency-key": _BOTH,
 }  # fmt: skip
 # Ours to set, whatever the caller sends: every other firmwire-*, x-forwarded-*, x-consumer-*.
