@@ -16,7 +16,7 @@ PACKAGES := contracts chassis gateway system_apis process_apis experience_apis s
 PYTHON ?=
 ARGS ?=
 
-.PHONY: help setup demo demo-real test check lint types rooms contracts bench clean
+.PHONY: help setup demo demo-real test check lint types rooms contracts bench bench-gateway clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -54,6 +54,9 @@ contracts: setup ## write what is generated from the code: openapi documents, na
 
 bench: setup ## the figures, each a ratio taken side by side in one run
 	@$(IN) "$(BIN)/python" -m bench $(ARGS)
+
+bench-gateway: setup ## the gateway alone, beside nginx + Lua, haproxy and Envoy
+	@$(IN) "$(BIN)/python" -m bench gateway swaps $(ARGS)
 
 clean: ## remove the virtual environment, caches and local data
 	@$(IN) rm -rf .venv .firmwire .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
