@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gateway.dataplane.compiled import Use
     from gateway.dataplane.downstream import Downstream
     from gateway.dataplane.upstream import Upstream
-    from gateway.pipeline import Pipe
     from gateway.identity.bearer import Bearers
+    from gateway.pipeline import Pipe
 
 Pair = tuple[bytes, bytes]
 UNLIMITED = 2**62
@@ -197,9 +197,9 @@ class Tools(Struct, frozen=True):
     memory: a policy's own table, kept when a snapshot is swapped. callers: by key hash.
     hashers: of keys, by pepper, newest first. monotonic, unix: seconds. share: this worker's.
     versions: those whose end was announced.
+    bearers: who is behind an access token.
     """
 
-    bearers: who is behind an access token.
     route: Route | None
     monotonic: Callable[[], float]
     unix: Callable[[], float]
@@ -209,9 +209,9 @@ class Tools(Struct, frozen=True):
     log: LogLines
     share: Share = Share()
     versions: tuple[Life, ...] = ()
-
-
     bearers: "Bearers | None" = None
+
+
 class Policy(Struct, frozen=True):
     """bind(config, tools) gives an object with any of on_request, on_response, on_end.
 
