@@ -19,7 +19,7 @@ ARGS ?=
 .PHONY: help setup demo demo-real test check lint types rooms contracts bench bench-gateway clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
 
 setup: ## a virtual environment of our own in .venv; again only when dependencies change
 	@$(IN) ROOT="$(ROOT)" VENV="$(VENV)" PYTHON="$(PYTHON)" bash .ci/setup
