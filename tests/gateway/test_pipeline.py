@@ -30,7 +30,7 @@ def test_the_order_of_our_own_policies():
     """Pinned: a change of order is a decision, not an accident."""
     expected = (
         "access_log", "request_id", "usage", "size_limit", "authenticate", "authorise", "quota",
-        "rate_limit",
+        "rate_limit", "cache",
     )  # fmt: skip
     assert expected == order(plugs("gateway.policies", "POLICY", Policy))
 
