@@ -77,7 +77,10 @@ class _Authenticate:
         return Problem(Fault.UNAUTHENTICATED, _SAY)
 
     def still(self, x: Exchange) -> bool:
-        """The same key is still good, perhaps with other rights than when it came."""
+        """The same key or token is still good, perhaps with other rights than when it came.
+
+        A proof was for the request that began the stream: it is not asked for again.
+        """
         token = x.known.get(b"authorization", b"").partition(b" ")[2]
         if token[:3] == b"eyJ":
             ticket = self._tickets.get(token) or self._looked_at(token)
@@ -85,8 +88,8 @@ class _Authenticate:
                 return False
             x.caller = ticket.caller
             return True
-        key = _key(x.known, x.method)
-        for hashed in self._hashers if key is not None else ():
+        key = _key(x.known, x.method) or b""
+        for hashed in self._hashers:
             caller = self._callers.get(hashed(key))
             if caller is not None and (caller.free or self._holds(caller, x.client)):
                 x.caller = caller
