@@ -20,6 +20,7 @@ from gateway.routes import Route
 if TYPE_CHECKING:
     from gateway.dataplane.compiled import Use
     from gateway.dataplane.downstream import Downstream
+    from gateway.dataplane.tunnel import Tunnel
     from gateway.dataplane.upstream import Upstream
     from gateway.identity.bearer import Bearers
     from gateway.pipeline import Pipe
@@ -134,6 +135,7 @@ class Exchange:
     rewrite_reply: "Callable[[Exchange, Reply], Reply] | None" = None
     rewrite_if: "Callable[[int, list[Pair], bytes | None], bool] | None" = None
     use: "Use | None" = None
+    tunnel: "Tunnel | None" = None
     held: list[bytes] | None = None
     kept: list[bytes] | None = None
     head = (b"", b"")
@@ -213,10 +215,11 @@ class Tools(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """bind(config, tools) gives an object with any of on_request, on_response, on_end.
+    """bind(config, tools) gives an object with any of on_request, on_response, on_end, still.
 
     on_request(x) -> Problem | None; on_response(x) once the status is known, in reverse order and
     only where on_request finished; on_end(x) when the last byte went out or the line was cut.
+    still(x) -> bool: asked of a stream now and then; False ends it. It may renew x.caller.
     always: serves every route, and requests that found none, with its default config.
     asynchronous: on_request is a coroutine function; only for policies that need I/O.
     """

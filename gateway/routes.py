@@ -38,6 +38,7 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
 
     deadline_ms: to the head of the reply. stall_s: longest silence inside a body.
     public: no caller is asked for; must be said, and then `authenticate` must be absent.
+    websocket: GET may switch to one. origins: pages that may open it, besides our own host's; `*`.
     """
 
     name: Name
@@ -48,6 +49,8 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
     deadline_ms: Annotated[int, Meta(ge=1)] = 30_000
     stall_s: Annotated[float, Meta(gt=0)] = 60.0
     public: bool = False
+    websocket: bool = False
+    origins: tuple[str, ...] = ()
 
 
 class Table(Generic[T]):

@@ -13,10 +13,10 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from contracts.problem import Fault, Problem
-from gateway.dataplane import bodies, forwarding, replies
+from gateway.dataplane import bodies, forwarding, replies, tunnel
 from gateway.dataplane.heads import CONTINUE
 from gateway.dataplane.listeners import thumbprint
-from gateway.dataplane.reading import HELD, QUEUE, UPSTREAM, Reading
+from gateway.dataplane.reading import HELD, QUEUE, SWITCH, UPSTREAM, Reading
 from gateway.policy import Answer, Exchange
 
 if TYPE_CHECKING:
@@ -81,6 +81,18 @@ class Downstream(Reading):
 
     # The life of an exchange.
 
+    def _asked_to_switch(self, x: Exchange) -> None:
+        x.tunnel = tunnel.prepare(x, self.worker.compiled)
+
+    def switched(self) -> None:
+        """The line is a tunnel's now: bytes are taken again."""
+        self._unpause(HELD | UPSTREAM | QUEUE | SWITCH)
+
+    def close_soon(self) -> None:
+        """When the caller has read what was written, or does not."""
+        self._lingers_until_s = self._monotonic() + self.worker.limits.linger_s
+        self.transport.close()
+
     def _start(self, x: Exchange) -> None:
         compiled = self.worker.compiled
         x.started = True
@@ -127,6 +139,10 @@ class Downstream(Reading):
             return
         if x.received_bytes > x.body_limit_bytes:
             self._too_large(x)  # it came while the exchange waited for its turn
+            return
+        if x.tunnel is not None and (refusal := x.tunnel.refusal()) is not None:
+            x.refused = True
+            self.fail(x, refusal)
             return
         if x.answer is not None:
             self._answer(x, x.answer)
@@ -289,6 +305,8 @@ class Downstream(Reading):
         else:
             self.fail(x, problem)
 
+    end = _cut_off
+
     def check_running(self, x: Exchange, now_s: float) -> None:
         """Called ten times a second for a running exchange."""
         if not x.head_sent and now_s > x.deadline_s:
@@ -310,9 +328,11 @@ class Downstream(Reading):
             self.transport.close()
 
     def drain(self) -> None:
-        """Close now when idle; else after the running exchanges."""
+        """Close now when idle; else after the running exchanges. A tunnel never ends by itself."""
         if not self._queue and self._reading is None:
             self.transport.close()
+        elif self._queue and self._queue[0].status == 101:
+            self.close_soon()
 
     def wait_for_upstream(self, full: bool) -> None:
         """The upstream takes no more of the body for now."""

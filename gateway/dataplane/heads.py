@@ -22,7 +22,7 @@ _FATE: dict[bytes, int] = {
     **dict.fromkeys(
         (
             b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"trailer",
-            b"upgrade", b"http2-settings", b"forwarded", b"via", b"x-real-ip", b"x-original-url",
+            b"http2-settings", b"forwarded", b"via", b"x-real-ip", b"x-original-url",
             b"x-rewrite-url", b"x-consumer", b"x-client-ip", b"true-client-ip", b"x-tenant",
             b"client-cert", b"client-cert-chain", b"x-client-cert", b"ssl-client-cert",
         ),
@@ -39,6 +39,9 @@ _FATE: dict[bytes, int] = {
     b"firmwire-correlation-id": _PASS,
     b"firmwire-version": _KNOWN,
     b"idempotency-key": _BOTH,
+    b"origin": _BOTH,
+    b"sec-websocket-key": _BOTH,
+    b"sec-websocket-version": _BOTH,
 }  # fmt: skip
 # Ours to set, whatever the caller sends: every other firmwire-*, x-forwarded-*, x-consumer-*.
 _OURS = (b"firmwire-", b"x-forward", b"x-consume", b"x-ssl-cli")

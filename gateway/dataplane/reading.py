@@ -8,7 +8,7 @@ Source RFC 9112 sections 2 and 7.1 (parsing, chunks); RFC 9110 section 7.8 (Upgr
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.downstream import Downstream
 
 HEAD_FED_BYTES = 65_536
-HELD, UPSTREAM, QUEUE = 1, 2, 4  # why no bytes are taken for now
+HELD, UPSTREAM, QUEUE, SWITCH = 1, 2, 4, 8  # why no bytes are taken for now
 
 
 class Reading(asyncio.Protocol):
@@ -35,7 +35,7 @@ class Reading(asyncio.Protocol):
     _monotonic: Callable[[], float]
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._queue: deque[Exchange] = deque()
         self._reading: Exchange | None = None
         self._headers: list[Pair] = []
@@ -52,10 +52,16 @@ class Reading(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as asked:
+            rest = data[asked.args[0] :]
+            if self._queue and (tunnel := self._queue[-1].tunnel) is not None:
+                self._parser = tunnel
+                self._pause(SWITCH)
+                tunnel.feed_data(rest)
+                return
             # An upgrade may be ignored (RFC 9110 section 7.8), and Java clients ask for h2c by
             # default. The parser has stopped behind the request; a new one goes on from there.
             self._parser = httptools.HttpRequestParser(self)
-            if rest := data[asked.args[0] :]:
+            if rest:
                 self.data_received(rest)
             return
         except httptools.HttpParserCallbackError as error:
@@ -102,9 +108,12 @@ class Reading(asyncio.Protocol):
         x.method = parser.get_method()
         x.close = not parser.should_keep_alive()
         x.malformed = malformed(x, self._headers, parser.get_http_version())
-        if parser.should_upgrade() and x.length_bytes and not x.malformed:
-            # The parser takes what follows for the other protocol's bytes, not for this body.
-            x.malformed = "A request with a body cannot ask for another protocol."
+        if parser.should_upgrade() and not x.malformed:
+            if x.length_bytes:
+                # The parser takes what follows for the other protocol's bytes, not for this body.
+                x.malformed = "A request with a body cannot ask for another protocol."
+            else:
+                self._asked_to_switch(x)
         x.request_done = not x.chunked and x.length_bytes == 0
         self._headers = []  # trailers land here, and stay here
         self._queue.append(x)
@@ -146,6 +155,9 @@ class Reading(asyncio.Protocol):
     # What the acting half does.
 
     def _start(self, x: Exchange) -> None:
+        raise NotImplementedError
+
+    def _asked_to_switch(self, x: Exchange) -> None:
         raise NotImplementedError
 
     def _rewrite(self, x: Exchange) -> None:

@@ -109,7 +109,9 @@ class Upstream(asyncio.Protocol):
             raise ValueError("a reply nobody asked for")
         if status < 200:
             if status == 101:
-                raise ValueError("a switch of protocols nobody asked for")
+                if x.tunnel is None:
+                    raise ValueError("a switch of protocols nobody asked for")
+                x.tunnel.agreed(self.out)
             self._interim = True
             return
         if self._chunks and self.length is not None:
@@ -169,8 +171,14 @@ class Upstream(asyncio.Protocol):
                 self.instance.answered(x.progress_s)
         try:
             self.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserError as error:
             self._broken(x, error)
+            return
+        except httptools.HttpParserUpgrade as switch:
+            if x.tunnel is None:
+                self._broken(x, switch)
+            else:
+                x.tunnel.open(self, data[switch.args[0] :])
             return
         if x.head_sent or self.whole is not None:
             if self.complete:

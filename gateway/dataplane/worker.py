@@ -17,6 +17,7 @@ from gateway.dataplane.access import LogFile
 from gateway.dataplane.compiled import UNROUTED, Around, Compiled
 from gateway.dataplane.counters import exposition
 from gateway.dataplane.downstream import Downstream
+from gateway.dataplane.lasting import end_unwelcome
 from gateway.dataplane.listeners import Listener, Tls
 from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers
@@ -92,6 +93,7 @@ class Worker:
             self._refused_snapshots += 1
             raise
         self.compiled, self.snapshot = compiled, snapshot
+        end_unwelcome(self.running, compiled)
         for name, pool in before.items():
             if self._pools.get(name) is not pool:
                 pool.close()
@@ -222,6 +224,7 @@ class Worker:
         if self._ticks % 10:
             return
         self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
+        end_unwelcome(self.running, self.compiled)
         for link in tuple(self._links):
             link.check_idle(now_s)
         for pool in self._pools.values():

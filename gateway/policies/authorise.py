@@ -42,6 +42,10 @@ class _Authorise:
             allowed = self._answers[caller] = self._may(caller)
         return None if allowed else Problem(Fault.FORBIDDEN, self._refusal)
 
+    def still(self, x: Exchange) -> bool:
+        """Its plan may hold less by now."""
+        return x.caller is not None and self._may(x.caller)
+
     def _may(self, caller: Caller) -> bool:
         if ":" in self._scope:
             return caller.principal.may(self._scope)
