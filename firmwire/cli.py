@@ -9,7 +9,11 @@ COMMANDS = {
     "serve": "Run one process of the platform: a container's entry point.",
     "demo": "Show the main job: approved time becomes posted invoices, once.",
     "doctor": "Check that this machine and its settings are fit to run.",
-    "keys": "Create, list, rotate and revoke API keys.",
+    "keys": "Create, find, rotate and revoke API keys.",
+    "consumers": "Who calls: list, find, make and remove consumers.",
+    "plans": "What consumers may and how much: list, make and remove plans.",
+    "audit": "Who changed what: read it, and check that it is whole.",
+    "gateway": "Bring the gateway to the state of files: plan, diff, apply, export.",
     "contracts": "Write the OpenAPI documents and what else is generated.",
 }
 

@@ -1,37 +1,18 @@
-"""This file exists to create, list, rotate and revoke API keys from the command line.
+"""This file exists to create, find, rotate, shorten and revoke API keys from the command line.
 
 Owns   the words on the terminal; the work is the control plane's.
 Fails  with the problem the control plane answered, and a status of 1.
 """
 
-import asyncio
-import os
-import sys
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import click
-import msgspec
 
-from chassis import clock, settings
-from contracts.problem import Problem
+from firmwire.admin import CURSOR, JSON, LIMIT, REASON, at, group, more, print_json, run, table
 
-T = TypeVar("T")
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-_REASON = click.option("--reason", default="", help="Why, for the audit trail.")
-
-
-@click.group()
-@click.option("--url", envvar="FIRMWIRE_CONTROL_URL", help="Of the control plane; by default here.")
-@click.pass_context
-def keys(context: click.Context, url: str | None) -> None:
-    """Create, list, rotate and revoke API keys.
-
-    The admin token is FIRMWIRE_ADMIN_TOKEN, or the bootstrap secret in the home folder.
-    """
-    context.obj = url
+keys = group("keys", "Create, find, rotate, shorten and revoke API keys.")
+_COLUMNS = ("id", "consumer", "key", "state", "scopes", "ends", "last used", "label")
 
 
 @keys.command()
@@ -42,8 +23,8 @@ def keys(context: click.Context, url: str | None) -> None:
 @click.option("--network", "networks", multiple=True, help="CIDR the key works from; repeatable.")
 @click.option("--days", type=click.IntRange(1), help="Days until it expires.")
 @click.option("--label", default="", help="A note to tell keys apart.")
-@_REASON
-@_JSON
+@REASON
+@JSON
 @click.pass_obj
 def create(
     url: str | None,
@@ -58,6 +39,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a key for CONSUMER. It is shown once."""
+    from chassis import clock
 
     async def work(control: Any) -> Any:
         if plan is not None:
@@ -72,85 +54,150 @@ def create(
             reason=reason,
         )
 
-    _show_made(_run(url, work), as_json)
+    _show_made(run(url, work), as_json)
 
 
 @keys.command(name="list")
 @click.option("--consumer", help="Only this consumer's.")
-@click.option("--limit", default=50, type=click.IntRange(1, 200), show_default=True)
-@click.option("--cursor", help="Go on from here.")
-@_JSON
+@click.option("--state", type=click.Choice(["active", "expired", "revoked"]), help="Only these.")
+@LIMIT
+@CURSOR
+@JSON
 @click.pass_obj
-def list_(
-    url: str | None, consumer: str | None, limit: int, cursor: str | None, as_json: bool
-) -> None:
+def list_(url: str | None, /, as_json: bool, **asked: Any) -> None:
     """Show keys, oldest first; never the key itself."""
-    page = _run(url, lambda c: c.keys(consumer=consumer, limit=limit, cursor=cursor))
-    if as_json:
-        _print_json(page)
-        return
-    _table(page.items)
-    if page.next_cursor:
-        click.echo(f"More: --cursor {page.next_cursor}", err=True)
+    _listed(url, as_json, **asked)
+
+
+@keys.command()
+@click.argument("text")
+@click.option("--state", type=click.Choice(["active", "expired", "revoked"]), help="Only these.")
+@LIMIT
+@CURSOR
+@JSON
+@click.pass_obj
+def search(url: str | None, /, text: str, as_json: bool, **asked: Any) -> None:
+    """Find keys by id, consumer, label, or the first letters of the key."""
+    _listed(url, as_json, search=text, **asked)
 
 
 @keys.command()
 @click.argument("key_id")
-@_REASON
-@_JSON
+@JSON
+@click.pass_obj
+def show(url: str | None, key_id: str, as_json: bool) -> None:
+    """One key and what it did in the last day."""
+
+    async def work(control: Any) -> Any:
+        return await control.key(key_id), await control.usage(key=key_id)
+
+    seen, hours = run(url, work)
+    if as_json:
+        print_json({"key": seen, "usage": hours})
+        return
+    _table((seen,))
+    click.echo(
+        f"Last 24 hours: {sum(h.requests for h in hours)} requests, "
+        f"{sum(h.refused for h in hours)} refused, {sum(h.throttled for h in hours)} throttled, "
+        f"{sum(h.failed for h in hours)} failed."
+    )
+
+
+@keys.command()
+@click.argument("key_id")
+@REASON
+@JSON
 @click.pass_obj
 def revoke(url: str | None, key_id: str, reason: str, as_json: bool) -> None:
     """End a key now, on every data plane within a second."""
-    seen = _run(url, lambda c: c.revoke_key(key_id, reason=reason))
-    if as_json:
-        _print_json(seen)
-    else:
-        _table((seen,))
+    _shown(run(url, lambda c: c.revoke_key(key_id, reason=reason)), as_json)
 
 
 @keys.command()
 @click.argument("key_id")
-@click.option("--overlap-hours", default=24.0, show_default=True, help="How long both keys work.")
-@_REASON
-@_JSON
+@click.option("--in-hours", type=click.FloatRange(0, min_open=True), help="Not now, but then.")
+@REASON
+@JSON
+@click.pass_obj
+def expire(
+    url: str | None, key_id: str, in_hours: float | None, reason: str, as_json: bool
+) -> None:
+    """Bring a key's end closer: now, or in some hours. It never gets longer."""
+    from chassis import clock
+
+    ends = clock.now() + timedelta(hours=in_hours) if in_hours else None
+    _shown(run(url, lambda c: c.expire_key(key_id, at=ends, reason=reason)), as_json)
+
+
+@keys.command()
+@click.argument("key_id")
+@click.option("--overlap-hours", default=24.0, show_default=True,
+              type=click.FloatRange(0, 2160), help="How long both keys work.")  # fmt: skip
+@REASON
+@JSON
 @click.pass_obj
 def rotate(url: str | None, key_id: str, overlap_hours: float, reason: str, as_json: bool) -> None:
     """Make a successor with the same rights; the old key ends after the overlap."""
     overlap_s = int(overlap_hours * 3600)
-    made = _run(url, lambda c: c.rotate_key(key_id, overlap_s=overlap_s, reason=reason))
+    made = run(url, lambda c: c.rotate_key(key_id, overlap_s=overlap_s, reason=reason))
     _show_made(made, as_json)
 
 
-def _run(url: str | None, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
-    # Here, not above: `--help` must not wait for an HTTP client.
-    from gateway.control.client import ControlClient, admin_token
-    from gateway.settings import ControlSettings
+@keys.command()
+@click.argument("key_id")
+@click.argument("method")
+@click.argument("path")
+@click.option("--client", default="", help="The address the call comes from.")
+@click.option("--scope", default="", help="The one its tier asks for; see openapi/.")
+@JSON
+@click.pass_obj
+def why(
+    url: str | None, key_id: str, method: str, path: str, client: str, scope: str, as_json: bool
+) -> None:
+    """Why METHOD PATH would be turned away for a key; nothing is sent."""
+    from gateway.control.explain import Asked
 
-    async def asked() -> T:
-        if url is None:
-            here = settings.load(ControlSettings, "control")
-            address = f"http://{here.host}:{here.port}"
-        else:
-            address = url
-        token = admin_token(settings.home(), os.environ.get("FIRMWIRE_ADMIN_TOKEN", ""))
-        async with ControlClient(address, token) as control:
-            return await work(control)
+    asked = Asked(key_id=key_id, method=method, path=path, client=client, scope=scope)
+    told = run(url, lambda c: c.why_denied(asked))
+    if as_json:
+        print_json(told)
+        return
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
 
-    try:
-        return asyncio.run(asked())
-    except Problem as problem:
-        click.echo(f"{problem.fault.title}: {problem.say}", err=True)
-        for wrong in problem.errors:
-            click.echo(f"  {wrong.pointer}: {wrong.reason}. {wrong.hint}".rstrip(), err=True)
-        sys.exit(1)
-    except settings.BadSettings as bad:
-        click.echo(str(bad), err=True)
-        sys.exit(1)
+    marks = {"yes": ("yes", "green"), "no": ("no", "bold red"), "unknown": ("?", "dim")}
+    tree = Tree(Text(told.say))
+
+    def grow(above: Tree, verdicts: Any) -> None:
+        for verdict in verdicts:
+            mark, style = marks[verdict.answer]
+            line = Text.assemble((f"{mark} ", style), (f"{verdict.name}: ", "bold"), verdict.say)
+            grow(above.add(line), verdict.below)
+
+    grow(tree, told.verdicts)
+    Console().print(tree)
+
+
+def _listed(url: str | None, /, as_json: bool, **asked: Any) -> None:
+    page = run(url, lambda c: c.keys(**asked))
+    if as_json:
+        print_json(page)
+        return
+    _table(page.items)
+    more(page.next_cursor)
+
+
+def _shown(seen: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(seen)
+    else:
+        _table((seen,))
 
 
 def _show_made(made: Any, as_json: bool) -> None:
     if as_json:
-        _print_json(made)
+        print_json(made)
         return
     # The key alone on standard output, so that it can be piped into a secret store.
     click.echo(made.secret)
@@ -158,19 +205,12 @@ def _show_made(made: Any, as_json: bool) -> None:
     _table((made.key,), to_error=True)
 
 
-def _print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
-
-
 def _table(rows: tuple[Any, ...], *, to_error: bool = False) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for name in ("id", "consumer", "key", "state", "scopes", "expires", "label"):
-        table.add_column(name, no_wrap=name in ("id", "key", "state"), overflow="fold")
-    for row in rows:
-        until = row.expires_at.strftime("%Y-%m-%d %H:%M") if row.expires_at else "never"
-        scopes = " ".join(row.scopes) or "all of the plan"
-        table.add_row(row.id, row.consumer, f"{row.display}…", row.state, scopes, until, row.label)
-    Console(stderr=to_error).print(table)
+    shown = [
+        (row.id, row.consumer, f"{row.display}…", row.state,
+         " ".join(row.scopes) or "all of the plan", at(row.expires_at), at(row.last_used_at),
+         row.label)
+        for row in rows
+    ]  # fmt: skip
+    empty = "No such keys. Make one: firmwire keys create CONSUMER --plan PLAN"
+    table(_COLUMNS, shown, empty=empty, to_error=to_error)

@@ -45,12 +45,14 @@ class Nursery:
         self.said: list[tuple[str, str]] = []
         self.made: list[Supervisor] = []
 
-    def of(self, **how: str) -> Supervisor:
+    def of(self, after: tuple[str, ...] = (), **how: str) -> Supervisor:
+        """after: what every child but the first waits for."""
         ports = free_ports(len(how))
         children = tuple(
             Child(
                 name=name, port=port,
                 command=(sys.executable, str(self.script), name, str(port), behaviour),
+                after=after if name not in after else (),
             )
             for (name, behaviour), port in zip(how.items(), ports, strict=True)
         )  # fmt: skip
@@ -90,6 +92,15 @@ async def test_started_in_order_stopped_in_reverse(nursery: Any) -> None:
     await kept.stop()
     assert [name for name, line in nursery.said if line == "stopped"] == ["three", "two", "one"]
     assert not any(alive(pid) for pid in pids)
+
+
+async def test_who_comes_after_another_is_not_started_before_it_is_ready(nursery: Any) -> None:
+    """Else it fills the first lines of the log with complaints that mean nothing."""
+    kept = nursery.of(after=("one",), one="never", two="well")
+    with pytest.raises(NotReady):
+        await kept.start(ready_within_s=1.5)
+    assert ("one", "serving") in nursery.said
+    assert ("two", "serving") not in nursery.said
 
 
 async def test_what_crashes_is_started_again(nursery: Any) -> None:
