@@ -48,7 +48,8 @@ class Caller:
 
     expires_s: Unix seconds, 0 for never. rate_per_s, burst, quota_per_month: 0 when the plan
     leaves it to the route. version_pin: of the key or else of its plan, b"" for head. free:
-    neither expiry nor networks to look at. tag: for the access log. proof, proof_until_s: the signed assertion and until when to reuse it.
+    neither expiry nor networks to look at. tag: for the access log. proof, proof_until_s: the
+    signed assertion and until when to reuse it.
     """
 
     __slots__ = (

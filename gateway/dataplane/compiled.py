@@ -75,9 +75,10 @@ class Compiled:
                 use = Use(route, pipe, pool, around.counts(route.name))
             self._uses[route.name] = use
         self.table = Table((use.route, use) for use in self._uses.values())
-        self.unrouted: Pipe = (
-            pipe_of(policies, around.tools(None, peppers, snapshot.versions)) if before is None else before.unrouted
-        )
+        if before is None:
+            self.unrouted = pipe_of(policies, around.tools(None, peppers, snapshot.versions))
+        else:
+            self.unrouted = before.unrouted
         # Last, when nothing can be refused any more: pipes look their callers up here.
         around.callers.clear()
         around.callers.update(self.callers)

@@ -35,9 +35,20 @@ class Counts:
         self.out_bytes += out_bytes
 
 
-def exposition(by_route: Mapping[str, Counts], gauges: Mapping[str, float]) -> bytes:
-    """All of it. gauges: name to value; a name may carry labels, those of one name together."""
-    lines: list[str] = []
+def exposition(
+    by_route: Mapping[str, Counts],
+    gauges: Mapping[str, float],
+    versions: Mapping[bytes, int] | None = None,
+) -> bytes:
+    """All of it. gauges: name to value; a name may carry labels, those of one name together.
+
+    versions: requests by the dated version they were in.
+    """
+    lines: list[str] = ["# TYPE firmwire_gateway_version_requests_total counter"]
+    lines += (
+        f'firmwire_gateway_version_requests_total{{version="{version.decode()}"}} {number}'
+        for version, number in sorted((versions or {}).items())
+    )
     before = ""
     for name, value in gauges.items():
         if (bare := name.partition("{")[0]) != before:

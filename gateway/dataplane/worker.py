@@ -200,7 +200,7 @@ class Worker:
         }
         for name, pool in self._pools.items():
             gauges.update(pool.gauges(name))
-        return exposition(self._around.by_route, gauges)
+        return exposition(self._around.by_route, gauges, self._around.memory("versions"))
 
     def _pools_for(self, snapshot: Snapshot) -> dict[str, Pool]:
         def same_or_new(definition: Definition) -> Pool:
