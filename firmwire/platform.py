@@ -19,6 +19,9 @@ from sandbox.firm.into_kantata import CLIENT_ID as KANTATA_CLIENT
 from sandbox.firm.load import secrets_in
 
 TIERS = ("control", "system", "process", "experience")
+AFTER = {"experience": ("process",)}  # it follows the other's events from its first moment
+# How many times longer than for a small firm things may take before somebody gives up.
+PATIENCE = {"S": 1, "M": 4, "L": 12, "none": 1}
 VENDORS = ("float", "kantata", "netsuite", "salesforce", "workday")
 
 
@@ -94,12 +97,13 @@ class Platform(Struct, frozen=True, kw_only=True):
         """In the order they start; each finds those before it."""
         ports = self.ports
         first = [_child("sandbox", ports.sandbox, "/_sandbox")] if self.with_sandbox else []
-        rest = [_child(name, getattr(ports, name)) for name in TIERS]
+        rest = [_child(name, getattr(ports, name), after=AFTER.get(name, ())) for name in TIERS]
         gateway = Child(
             name="gateway",
             command=serve_command("gateway"),
             port=ports.internal,
             also=(ports.gateway,),
+            after=("control",),
         )
         return (*first, *rest, gateway)
 
@@ -149,8 +153,11 @@ class Platform(Struct, frozen=True, kw_only=True):
         }
 
 
-def _child(name: str, port: int, ready_path: str = "/ready") -> Child:
-    return Child(name=name, command=serve_command(name), port=port, ready_path=ready_path)
+def _child(
+    name: str, port: int, ready_path: str = "/ready", after: tuple[str, ...] = ()
+) -> Child:
+    command = serve_command(name)
+    return Child(name=name, command=command, port=port, ready_path=ready_path, after=after)
 
 
 def _wiring(ports: Ports) -> dict[str, str]:

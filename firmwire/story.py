@@ -27,6 +27,7 @@ from contracts.ports.process.master_data import StreamState, SyncRequest
 from contracts.ports.process.reconciliation import ReconciliationReport, ReconciliationRequest
 from contracts.problem import Problem, Retry
 from firmwire.office import Office
+from firmwire.platform import PATIENCE
 from sandbox.firm.load import Truth
 
 T = TypeVar("T")
@@ -53,10 +54,12 @@ class Story:
         self.office = office
         self.truth = truth
         self.erp = erp
+        self.patience = PATIENCE.get(truth.size, 1)
 
     async def sync(self) -> tuple[StreamState, ...]:
         """Read master data from all systems now."""
-        return await patient(lambda: self.office.master.sync(SyncRequest(wait=True)), 60)
+        ask = SyncRequest(wait=True)
+        return await patient(lambda: self.office.master.sync(ask), 60 * self.patience)
 
     async def evaluated(self, watch: Callable[[int, int], None]) -> dict[str, int]:
         """Wait until every approved entry has been judged; counts by state."""
@@ -68,7 +71,7 @@ class Story:
             done = sum(known.values()) >= self.truth.entries and not progress.inbox_waiting
             return progress.by_state if done else None
 
-        return await until(look, 60, "not every entry was judged")
+        return await until(look, 60 * self.patience, "not every entry was judged")
 
     async def groups(self) -> tuple[Group, ...]:
         """Exceptions by cause."""
@@ -109,7 +112,7 @@ class Story:
             seen = await self.office.billing.run(run.id)
             return seen if seen is not None and seen.state != "PREVIEWING" else None
 
-        seen = await until(look, 30, "the preview did not come")
+        seen = await until(look, 30 * self.patience, "the preview did not come")
         if seen.state != "PREVIEW":
             raise StoryFailed(f"billing run {seen.id}: {seen.state} {seen.say}")
         return seen
@@ -134,7 +137,7 @@ class Story:
                 await told
             return invoices if len(ended) >= run.invoices else None
 
-        invoices = await until(look, 75, "posting did not end")
+        invoices = await until(look, 75 * self.patience, "posting did not end")
         wrong = [f"{i.external_ref} {i.status}" for i in invoices if i.status != "POSTED"]
         if wrong:
             raise StoryFailed(f"not posted: {', '.join(wrong[:5])}")
@@ -172,7 +175,7 @@ class Story:
             left = [g for g in await self.office.exceptions.groups() if g.root == group]
             return True if not left else None
 
-        await until(gone, 20, "the group was not set free")
+        await until(gone, 20 * self.patience, "the group was not set free")
         return workspace, project, redrive.redriven
 
     async def won(self, deal: str) -> Run:

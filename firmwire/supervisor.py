@@ -35,7 +35,8 @@ class NotReady(Exception):
 class Child(Struct, frozen=True, kw_only=True):
     """name: as in `firmwire serve NAME`. port: loopback. ready_path: answers 200 when it works.
 
-    also: other ports it listens on.
+    also: other ports it listens on. after: who must be ready before it is started at all, so that
+    it does not complain of what is only on its way.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Child(Struct, frozen=True, kw_only=True):
     port: int
     ready_path: str = "/ready"
     also: tuple[int, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 class Supervisor:
@@ -66,6 +68,10 @@ class Supervisor:
         """The process id a child has now."""
         return self._running[name].pid
 
+    def code(self, name: str) -> int | None:
+        """The status a child ended with, None while it runs."""
+        return self._running[name].returncode
+
     async def start(self, *, ready_within_s: float = 60.0) -> None:
         """Everything up, in order; returns when all answer. On failure all are stopped again."""
         for child in self._children:
@@ -76,10 +82,12 @@ class Supervisor:
                         f"listens there. Stop it, or set FIRMWIRE_{child.name.upper()}_PORT."
                     )
         try:
-            for child in self._children:
-                await self._spawn(child)
-                self._watchers.append(asyncio.create_task(self._watch(child)))
             async with asyncio.timeout(ready_within_s):
+                for child in self._children:
+                    for name in child.after:
+                        await self.ready(name)
+                    await self._spawn(child)
+                    self._watchers.append(asyncio.create_task(self._watch(child)))
                 for child in self._children:
                     await self.ready(child.name)
         except TimeoutError as late:

@@ -4,6 +4,8 @@ Owns: the listening socket and, in `running`, the thread of a server for tests a
 Fails: OSError when the port is taken; RuntimeError when the server does not come up.
 """
 
+import asyncio
+import signal
 import socket
 import threading
 from collections.abc import Iterable, Iterator
@@ -37,11 +39,16 @@ class CuttableProtocol(HttpToolsProtocol):
 
 
 class AnnouncedServer(Server):
-    """Says when it answers, to a thread that waits for it."""
+    """Says when it answers, to a thread that waits for it. Signals are its caller's to hear."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.up = threading.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The server's own would raise them again at the end: a death instead of a clean end."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As the server's own, and then up."""
@@ -75,8 +82,15 @@ def server_for(sandbox: Sandbox) -> AnnouncedServer:
 
 async def serve(home: Path, port: int, *, seed: int = 7) -> None:
     """Serve until SIGINT or SIGTERM."""
-    listener = _listener(port)
-    await server_for(create(home, seed=seed)).serve(sockets=[listener])
+    with _listener(port) as listener:
+        server = server_for(create(home, seed=seed))
+
+        def stop() -> None:
+            server.should_exit = True
+
+        for told in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(told, stop)
+        await server.serve(sockets=[listener])
 
 
 @contextmanager

@@ -40,7 +40,7 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
     from contracts.problem import Problem
     from firmwire.chapters import Chapters
     from firmwire.console import Console
-    from firmwire.platform import Platform, Ports
+    from firmwire.platform import PATIENCE, Platform, Ports
     from firmwire.story import StoryFailed
     from firmwire.supervisor import NotReady, PortTaken, Supervisor, interrupted, port_free
 
@@ -54,7 +54,7 @@ async def _tell(home: Path, size: str, seed: int, stay: bool, verbose: bool) -> 
     supervisor = Supervisor(platform.children(), platform.environment(), console.child_said)
     try:
         with console.busy("starting six processes"):
-            await supervisor.start()
+            await supervisor.start(ready_within_s=60.0 * PATIENCE[size])
         chapters = Chapters(platform, supervisor, console)
         try:
             held = await chapters.tell()

@@ -41,6 +41,7 @@ def up(home: Path | None, no_sandbox: bool, size: str, seed: int, free_ports: bo
 async def _run(platform: "Platform") -> int:
     from firmwire.console import Console
     from firmwire.firm import tell_process_tier
+    from firmwire.platform import PATIENCE
     from firmwire.supervisor import NotReady, PortTaken, Supervisor
 
     console = Console()
@@ -50,7 +51,7 @@ async def _run(platform: "Platform") -> int:
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     try:
-        await supervisor.start()
+        await supervisor.start(ready_within_s=60.0 * PATIENCE[platform.size])
     except (PortTaken, NotReady) as trouble:
         console.trouble(str(trouble))
         return 1
