@@ -9,6 +9,7 @@ COMMANDS = {
     "serve": "Run one process of the platform: a container's entry point.",
     "demo": "Show the main job: approved time becomes posted invoices, once.",
     "doctor": "Check that this machine and its settings are fit to run.",
+    "identity": "Make a deployment's internal keys, peppers and tokens ahead of it.",
     "keys": "Create, find, rotate and revoke API keys.",
     "consumers": "Who calls: list, find, make and remove consumers.",
     "plans": "What consumers may and how much: list, make and remove plans.",
