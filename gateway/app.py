@@ -85,6 +85,7 @@ async def serve_data_plane(
         policies=plugs("gateway.policies", "POLICY", Policy),
         access_log=LogFile(home / "log" / "gateway-access.jsonl"),
         share=Share() if siblings is None else siblings.share,
+        trusted_hops=given.trusted_hops,
     )
     feed = Feed(
         worker,

@@ -13,11 +13,11 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from contracts.problem import Fault, Problem
-from gateway.dataplane import bodies, forwarding, replies, tunnel
+from gateway.dataplane import bodies, forwarding, hops, replies, tunnel
 from gateway.dataplane.heads import CONTINUE
 from gateway.dataplane.listeners import thumbprint
 from gateway.dataplane.reading import HELD, QUEUE, SWITCH, UPSTREAM, Reading
-from gateway.policy import Answer, Exchange
+from gateway.policy import Answer, Exchange, Pair
 
 if TYPE_CHECKING:
     from gateway.dataplane.compiled import Use
@@ -30,12 +30,13 @@ _CLOSED_BY_CALLER = 499
 class Downstream(Reading):
     """One caller's connection."""
 
-    __slots__ = ("_forwarded", "_pumping", "blocked", "certificate", "worker")
+    __slots__ = ("_forwarded", "_pumping", "_scheme", "blocked", "certificate", "worker")
 
     def __init__(self, worker: "Worker") -> None:
         super().__init__()
         self.worker = worker
         self._monotonic = worker.monotonic
+        self._hops = worker.trusted_hops
         self._pumping = self.blocked = False
 
     # What the loop calls.
@@ -46,10 +47,8 @@ class Downstream(Reading):
         self.client = peer[0] if isinstance(peer, tuple) else "local"
         tls = transport.get_extra_info("ssl_object")
         self.certificate = thumbprint(tls)
-        scheme = b"https" if tls is not None else b"http"
-        self._forwarded = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (
-            self.client.encode(), scheme,
-        )  # fmt: skip
+        self._scheme = b"https" if tls is not None else b"http"
+        self._forwarded = forwarding.lines(self.client, self._scheme)
         self.active_s = self._monotonic()
         self.worker.opened(self)
 
@@ -80,6 +79,10 @@ class Downstream(Reading):
             upstream.resume()
 
     # The life of an exchange.
+
+    def _behind_proxies(self, x: Exchange, headers: list[Pair]) -> None:
+        x.client = hops.client(headers, self._hops, self.client)
+        x.forward += forwarding.lines(x.client, hops.scheme(headers, self._scheme))
 
     def _asked_to_switch(self, x: Exchange) -> None:
         x.tunnel = tunnel.prepare(x, self.worker.compiled)
@@ -160,7 +163,8 @@ class Downstream(Reading):
     def _forward(self, x: Exchange, use: "Use") -> None:
         if x.rewrite_reply is not None:
             x.hide(b"accept-encoding")  # a policy reads plain bytes
-        x.head = forwarding.head(x, use, self._forwarded, self.worker)
+        forwarded = b"" if self._hops else self._forwarded
+        x.head = forwarding.head(x, use, forwarded, self.worker)
         use.pool.take(x)
 
     def _rewrite(self, x: Exchange) -> None:

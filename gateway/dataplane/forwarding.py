@@ -39,6 +39,11 @@ def head(x: Exchange, use: Use, forwarded: bytes, signer: Proves) -> tuple[bytes
     return x.method + b" " + x.target, b"".join(rest)
 
 
+def lines(client: str, scheme: bytes) -> bytes:
+    """Who calls from where, as every tier reads it."""
+    return b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (client.encode(), scheme)
+
+
 def budget_s(told: bytes, use: Use) -> float:
     """Seconds for the reply to begin: the route's, or less when the caller says so."""
     if told.isdigit() and len(told) <= 9:

@@ -9,6 +9,7 @@ Source RFC 9110 section 7.6.1 (hop-by-hop), RFC 9112 sections 3, 6 and 11 (targe
 
 import re
 from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
 
 from gateway.policy import Exchange, Pair
 
@@ -56,8 +57,10 @@ REPLY_DROPS = frozenset(
 
 _CHARS = rb"A-Za-z0-9._~!$&'()*+,=:@/-"
 _PATH = re.compile(rb"/[%" + _CHARS + rb"]*").fullmatch
-# An escape that is none, or that another reader might take for / . \\ % or a control character.
-_ESCAPE_BAD = re.compile(rb"%(?:2[EeFf5]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]|(?![0-9A-Fa-f]{2}))").search
+# An escape that is none, or that another reader might take for / . \\ ; % or a control character.
+_ESCAPE_BAD = re.compile(rb"%(?:2[EeFf5]|3[Bb]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]|(?![0-9A-Fa-f]{2}))").search
+_ESCAPES = re.compile(rb"%([0-9A-Fa-f]{2})").sub
+_UNRESERVED = frozenset(bytes((b,)) for b in range(128) if chr(b).isalnum() or chr(b) in "-_~")
 _DOTS = re.compile(rb"/\.{1,2}(?:/|\Z)").search
 _QUERY_BAD = re.compile(rb"[#\\\"<>\x00-\x20\x7f-\xff]").search
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?").fullmatch
@@ -147,11 +150,28 @@ def _bad_target(x: Exchange) -> str:
     if (
         not _PATH(path)
         or b"//" in path
-        or (b"%" in path and _ESCAPE_BAD(path))
+        or (b"%" in path and (_ESCAPE_BAD(path) or not _is_utf8(unquote_to_bytes(path))))
         or (b"/." in path and _DOTS(path))
     ):
         return "The path is not in its plain form."
+    if b"%" in path:
+        # One spelling for routes, policies and the tier: %61 is an a, %c3 is %C3.
+        x.target = _ESCAPES(_one_spelling, path) + target[len(path) :]
+        path = x.target.partition(b"?")[0]
     if query and _QUERY_BAD(query):
         return "The query is not in its plain form."
     x.path = path
     return ""
+
+
+def _one_spelling(escape: re.Match[bytes]) -> bytes:
+    byte = bytes((int(escape[1], 16),))
+    return byte if byte in _UNRESERVED else escape[0].upper()
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -26,7 +26,7 @@ class Reading(asyncio.Protocol):
     """The half of a connection that reads; `Downstream` is the half that acts."""
 
     __slots__ = (
-        "_began", "_deaf", "_head_fed", "_headers", "_in_head", "_lingers_until_s", "_monotonic",
+        "_began", "_deaf", "_head_fed", "_headers", "_hops", "_in_head", "_lingers_until_s", "_monotonic",
         "_parser", "_paused", "_queue", "_reading", "active_s", "client", "transport",
     )  # fmt: skip
 
@@ -40,7 +40,7 @@ class Reading(asyncio.Protocol):
         self._reading: Exchange | None = None
         self._headers: list[Pair] = []
         self._in_head = self._began = self._deaf = False
-        self._head_fed = self._paused = 0
+        self._head_fed = self._paused = self._hops = 0
         self._lingers_until_s = 0.0
         self.active_s = 0.0
 
@@ -115,6 +115,8 @@ class Reading(asyncio.Protocol):
             else:
                 self._asked_to_switch(x)
         x.request_done = not x.chunked and x.length_bytes == 0
+        if self._hops:
+            self._behind_proxies(x, self._headers)
         self._headers = []  # trailers land here, and stay here
         self._queue.append(x)
         if len(self._queue) == 1:
@@ -158,6 +160,9 @@ class Reading(asyncio.Protocol):
         raise NotImplementedError
 
     def _asked_to_switch(self, x: Exchange) -> None:
+        raise NotImplementedError
+
+    def _behind_proxies(self, x: Exchange, headers: list[Pair]) -> None:
         raise NotImplementedError
 
     def _rewrite(self, x: Exchange) -> None:

@@ -43,8 +43,10 @@ class Worker:
         policies: Mapping[str, Policy],
         access_log: LogFile,
         share: Share | None = None,
+        trusted_hops: int = 0,
     ) -> None:
         self.limits = limits
+        self.trusted_hops = trusted_hops
         self.monotonic: Callable[[], float] = clock.monotonic
         self.access_log = access_log
         self.compiled: Compiled

@@ -116,6 +116,7 @@ class Gate:
         self.plan = Plan(name="gold", scopes=("system:*",), rate_per_s=1e6, burst=100_000)
         self.key_rows = (self.row(self.key),)
         self.route: dict[str, Any] = {}
+        self.more_routes: tuple[dict[str, Any], ...] = ()
         self.more: dict[str, Any] = {}
         self.consumers = (Consumer(name="acme", plan="gold"),)
         self.publish()
@@ -151,7 +152,7 @@ class Gate:
             Snapshot(
                 version=self.version,
                 upstreams=(Upstream(name="system", urls=self.urls, **self.upstream),),
-                routes=(Route(**values),),
+                routes=(Route(**values), *(Route(**more) for more in self.more_routes)),
                 plans=(self.plan,),
                 consumers=self.consumers,
                 keys=self.key_rows,
