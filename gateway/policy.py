@@ -104,9 +104,12 @@ class Exchange:
     """One request and its reply. Header names are lower case; values are bytes as they came.
 
     Set before the pipe runs: method, target (path and query), path, known (single headers the
-    gateway itself reads), client (address), length_bytes (-1: chunked), started_s, route.
-    started: the pipe was entered. body_limit_bytes: streaming stops there. up, down: headers to
-    add on the way to the upstream, and on the way back. refused: a policy turned it away.
+    gateway itself reads; not to be changed), client (address), length_bytes (-1: chunked),
+    started_s, route. started: the pipe was entered. body_limit_bytes: streaming stops there.
+    up, down: headers to add on the way to the upstream, and on the way back; up_lines, down_lines:
+    the same as ready lines (`name: value` and CRLF each). refused: a policy turned it away.
+    memo: where a policy may keep what follows from the headers and the client alone; it meets it
+    again with the next request of the line when those are equal and the snapshot is the same.
     status, sent_bytes: known in `on_end`. version: the dated one this caller speaks, b"" for none.
     cost: what METER counts this request for.
 
@@ -119,44 +122,68 @@ class Exchange:
     one set already wraps it: a later stage sees the request after, and the reply before, an
     earlier one.
 
-    The rest belongs to the data plane: forward (header lines to pass on), head, held (body that
-    waits), kept (body that may have to go again), collecting (until it is whole), old (HTTP/1.0),
-    over (ended), expects (100-continue), malformed (why).
+    The rest belongs to the data plane: forward (header lines to pass on), rest (of the head, for
+    the upstream), held (body that waits), kept (body that may have to go again), collecting (until
+    it is whole), old (HTTP/1.0), over (ended), expects (100-continue), malformed (why).
     """
 
-    # Defaults live on the class: most requests never touch most of them.
-    method = target = path = request_id = trace = version = forward = b""
-    malformed = ""
-    route: Route | None = None
-    upstream: "Upstream | None" = None
-    caller: Caller | None = None
-    problem: Problem | None = None
-    answer: Answer | None = None
-    rewrite_request: "Callable[[Exchange, bytes], bytes | Problem] | None" = None
-    rewrite_reply: "Callable[[Exchange, Reply], Reply] | None" = None
-    rewrite_if: "Callable[[int, list[Pair], bytes | None], bool] | None" = None
-    use: "Use | None" = None
-    tunnel: "Tunnel | None" = None
-    held: list[bytes] | None = None
-    kept: list[bytes] | None = None
-    head = (b"", b"")
-    length_bytes = received_bytes = wire_bytes = sent_bytes = held_bytes = 0
-    finished = status = 0
-    cost = 1
-    body_limit_bytes = UNLIMITED
-    chunked = chunked_reply = close = discard = expects = head_sent = False
-    old = over = refused = request_done = retried = started = collecting = False
-    deadline_s = 0.0
-    pipe: "Pipe"
+    __slots__ = (
+        "answer", "body_limit_bytes", "caller", "chunked", "chunked_reply", "client", "close",
+        "collecting", "cost", "deadline_s", "discard", "down", "down_lines", "expects", "facts",
+        "finished", "forward", "head_sent", "held", "held_bytes", "kept", "known", "length_bytes",
+        "link", "malformed", "memo", "method", "old", "over", "path", "pipe", "problem",
+        "progress_s", "received_bytes", "refused", "request_done", "request_id", "rest", "retried",
+        "rewrite_if", "rewrite_reply", "rewrite_request", "route", "sent_bytes", "started",
+        "started_s", "status", "target", "trace", "tunnel", "up", "up_lines", "upstream", "use",
+        "version", "wire_bytes",
+    )  # fmt: skip
 
-    def __init__(self, link: "Downstream", client: str, now_s: float) -> None:
+    link: "Downstream"
+    pipe: "Pipe"
+    route: Route | None
+    use: "Use | None"
+    upstream: "Upstream | None"
+    caller: Caller | None
+    problem: Problem | None
+    answer: Answer | None
+    rewrite_request: "Callable[[Exchange, bytes], bytes | Problem] | None"
+    rewrite_reply: "Callable[[Exchange, Reply], Reply] | None"
+    rewrite_if: "Callable[[int, list[Pair], bytes | None], bool] | None"
+    tunnel: "Tunnel | None"
+    held: list[bytes] | None
+    kept: list[bytes] | None
+
+    def __init__(
+        self,
+        link: "Downstream",
+        client: str,
+        now_s: float,
+        known: dict[bytes, bytes] | None = None,
+        memo: dict[str, Any] | None = None,
+    ) -> None:
+        # Made for every request: slots, and many names a line, halve its cost.
         self.link = link
         self.client = client
+        self.known = {} if known is None else known
+        self.memo = {} if memo is None else memo
         self.started_s = self.progress_s = now_s
-        self.known: dict[bytes, bytes] = {}
+        self.deadline_s = 0.0
         self.up: list[Pair] = []
         self.down: list[Pair] = []
         self.facts: dict[str, Any] = {}
+        self.method = self.target = self.path = self.request_id = self.trace = self.version = b""
+        self.forward = self.rest = self.up_lines = self.down_lines = b""
+        self.malformed = ""
+        self.route = self.use = self.upstream = self.caller = self.problem = self.answer = None
+        self.rewrite_request = self.rewrite_reply = self.rewrite_if = self.held = None
+        self.kept = self.tunnel = None
+        self.length_bytes = self.received_bytes = self.wire_bytes = self.sent_bytes = 0
+        self.held_bytes = self.finished = self.status = 0
+        self.cost = 1
+        self.body_limit_bytes = UNLIMITED
+        self.chunked = self.chunked_reply = self.close = self.discard = self.expects = False
+        self.old = self.over = self.refused = self.request_done = self.retried = False
+        self.started = self.collecting = self.head_sent = False
 
     def header(self, name: bytes) -> bytes | None:
         """A header of the request, lower case; several lines of a name as one list."""

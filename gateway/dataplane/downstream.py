@@ -30,7 +30,7 @@ _CLOSED_BY_CALLER = 499
 class Downstream(Reading):
     """One caller's connection."""
 
-    __slots__ = ("_forwarded", "_pumping", "_scheme", "blocked", "certificate", "worker")
+    __slots__ = ("_forwarded", "_pumping", "_scheme", "blocked", "certificate")
 
     def __init__(self, worker: "Worker") -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class Downstream(Reading):
         if x.rewrite_reply is not None:
             x.hide(b"accept-encoding")  # a policy reads plain bytes
         forwarded = b"" if self._hops else self._forwarded
-        x.head = forwarding.head(x, use, forwarded, self.worker)
+        x.rest = forwarding.head(x, use, forwarded, self.worker)
         use.pool.take(x)
 
     def _rewrite(self, x: Exchange) -> None:
@@ -209,6 +209,14 @@ class Downstream(Reading):
         if not x.request_done or self.worker.draining:
             x.close = True
         replies.finish_head(x, status, out, length, bodiless=bodiless)
+
+    def plain_reply(
+        self, x: Exchange, status: int, lines: list[bytes], length: int, body: bytes
+    ) -> None:
+        """The same for a plain reply, with what of its body has come."""
+        if not x.request_done or self.worker.draining:
+            x.close = True
+        self.transport.write(replies.plain(x, status, lines, length, body))
 
     def fail(self, x: Exchange, problem: Problem) -> None:
         """Answer with a problem document; nothing of the reply went out yet."""
@@ -256,6 +264,7 @@ class Downstream(Reading):
         """At once when all was read; else let the caller read the reply before the line is cut."""
         self._queue.clear()
         self._deaf = True
+        self._memo = None
         if x.request_done and self._reading is None:
             self.transport.close()
             return

@@ -17,26 +17,26 @@ class Proves(Protocol):
     def proof(self, caller: Caller) -> bytes: ...
 
 
-def head(x: Exchange, use: Use, forwarded: bytes, signer: Proves) -> tuple[bytes, bytes]:
-    """What stands before and after the upstream's own host line. forwarded: X-Forwarded lines."""
-    rest = [x.forward, forwarded]
-    for name, value in x.up:
-        rest += (name, b": ", value, b"\r\n")
+def head(x: Exchange, use: Use, forwarded: bytes, signer: Proves) -> bytes:
+    """What stands behind the upstream's own host line. forwarded: X-Forwarded lines."""
+    up = x.up_lines
+    if x.up:
+        up += b"".join([b"%b: %b\r\n" % pair for pair in x.up])
+    proof = b""
     if (caller := x.caller) is not None:
-        fresh = x.started_s < caller.proof_until_s
-        rest.append(caller.proof if fresh else signer.proof(caller))
+        proof = caller.proof if x.started_s < caller.proof_until_s else signer.proof(caller)
     if x.deadline_s == x.started_s + use.deadline_s:
-        rest.append(use.deadline_line)
+        deadline = use.deadline_line
     else:
         left_ms = int((x.deadline_s - x.started_s) * 1000)
-        rest.append(b"firmwire-deadline-ms: %d\r\n" % max(1, left_ms))
+        deadline = b"firmwire-deadline-ms: %d\r\n" % max(1, left_ms)
     if x.chunked:
-        rest.append(b"transfer-encoding: chunked\r\n\r\n")
+        end = b"transfer-encoding: chunked\r\n\r\n"
     elif x.length_bytes or b"content-length" in x.known:
-        rest.append(b"content-length: %d\r\n\r\n" % x.length_bytes)
+        end = b"content-length: %d\r\n\r\n" % x.length_bytes
     else:
-        rest.append(b"\r\n")
-    return x.method + b" " + x.target, b"".join(rest)
+        end = b"\r\n"
+    return b"".join((x.forward, forwarded, up, proof, deadline, end))
 
 
 def lines(client: str, scheme: bytes) -> bytes:

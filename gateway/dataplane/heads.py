@@ -55,14 +55,16 @@ REPLY_DROPS = frozenset(
     )
 )  # fmt: skip
 
-_CHARS = rb"A-Za-z0-9._~!$&'()*+,=:@/-"
-_PATH = re.compile(rb"/[%" + _CHARS + rb"]*").fullmatch
+_PATH_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~!$&'()*+,=:@/%-"
+# Everything visible but # \ " < >
+_QUERY_BYTES = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'#\\"<>')
 # An escape that is none, or that another reader might take for / . \\ ; % or a control character.
-_ESCAPE_BAD = re.compile(rb"%(?:2[EeFf5]|3[Bb]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]|(?![0-9A-Fa-f]{2}))").search
+_ESCAPE_BAD = re.compile(
+    rb"%(?:2[EeFf5]|3[Bb]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]|(?![0-9A-Fa-f]{2}))"
+).search
 _ESCAPES = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 _UNRESERVED = frozenset(bytes((b,)) for b in range(128) if chr(b).isalnum() or chr(b) in "-_~")
 _DOTS = re.compile(rb"/\.{1,2}(?:/|\Z)").search
-_QUERY_BAD = re.compile(rb"[#\\\"<>\x00-\x20\x7f-\xff]").search
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?").fullmatch
 
 STATUS_LINE: dict[int, bytes] = {
@@ -108,7 +110,7 @@ def malformed(x: Exchange, headers: list[Pair], version: str) -> str:
         x.old = True
     elif version != "1.1":
         return "Only HTTP/1.1 and HTTP/1.0 are spoken here."
-    return _bad_framing(x) or _bad_target(x)
+    return _bad_framing(x) or bad_target(x)
 
 
 def _bad_framing(x: Exchange) -> str:
@@ -142,13 +144,15 @@ def _without_nominated(forward: list[bytes], nominated: bytes) -> list[bytes]:
     return kept
 
 
-def _bad_target(x: Exchange) -> str:
+def bad_target(x: Exchange) -> str:
+    """Why the target is refused, or nothing; its path, as it will be routed."""
     target = x.target
     if len(target) > TARGET_BYTES:
         return "The address is too long."
     path, _, query = target.partition(b"?")
     if (
-        not _PATH(path)
+        path[:1] != b"/"
+        or path.translate(None, _PATH_BYTES)
         or b"//" in path
         or (b"%" in path and (_ESCAPE_BAD(path) or not _is_utf8(unquote_to_bytes(path))))
         or (b"/." in path and _DOTS(path))
@@ -158,7 +162,7 @@ def _bad_target(x: Exchange) -> str:
         # One spelling for routes, policies and the tier: %61 is an a, %c3 is %C3.
         x.target = _ESCAPES(_one_spelling, path) + target[len(path) :]
         path = x.target.partition(b"?")[0]
-    if query and _QUERY_BAD(query):
+    if query and query.translate(None, _QUERY_BYTES):
         return "The query is not in its plain form."
     x.path = path
     return ""

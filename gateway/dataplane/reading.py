@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from gateway.dataplane.heads import malformed
+from gateway.dataplane.memo import Memo, may_repeat, remember
 from gateway.policy import Exchange, Pair
 
 if TYPE_CHECKING:
     from gateway.dataplane.downstream import Downstream
+    from gateway.dataplane.worker import Worker
 
 HEAD_FED_BYTES = 65_536
 HELD, UPSTREAM, QUEUE, SWITCH = 1, 2, 4, 8  # why no bytes are taken for now
@@ -26,12 +28,14 @@ class Reading(asyncio.Protocol):
     """The half of a connection that reads; `Downstream` is the half that acts."""
 
     __slots__ = (
-        "_began", "_deaf", "_head_fed", "_headers", "_hops", "_in_head", "_lingers_until_s", "_monotonic",
-        "_parser", "_paused", "_queue", "_reading", "active_s", "client", "transport",
+        "_began", "_deaf", "_head_fed", "_headers", "_hops", "_in_head", "_line",
+        "_lingers_until_s", "_memo", "_monotonic", "_parser", "_paused", "_queue", "_reading", "active_s", "client",
+        "transport", "worker",
     )  # fmt: skip
 
     transport: asyncio.Transport
     client: str
+    worker: "Worker"
     _monotonic: Callable[[], float]
 
     def __init__(self) -> None:
@@ -39,6 +43,8 @@ class Reading(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._reading: Exchange | None = None
         self._headers: list[Pair] = []
+        self._memo: Memo | None = None
+        self._line: tuple[Exchange, bytes, bytes] | None = None
         self._in_head = self._began = self._deaf = False
         self._head_fed = self._paused = self._hops = 0
         self._lingers_until_s = 0.0
@@ -46,6 +52,20 @@ class Reading(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.active_s = self._monotonic()
+        between = self._reading is None
+        if (
+            (memo := self._memo) is not None
+            and between
+            and data.endswith(memo.block)
+            and not self._queue
+            and (x := memo.exchange(cast("Downstream", self), data, self.worker.compiled))
+        ):
+            self._queue.append(x)
+            try:
+                self._start(x)
+            except Exception as error:  # house: except one bad policy is one 500
+                self._crashed(error)
+            return
         if self._lingers_until_s:
             return
         self._began = False
@@ -82,6 +102,11 @@ class Reading(asyncio.Protocol):
                 self._too_large(x)
         if len(self._queue) > 1:
             self._pause(QUEUE)
+        if self._line is not None:
+            x, line, forward = self._line
+            self._line = None
+            if between and self._reading is None and not self._deaf:
+                self._memo = remember(x, data, line, forward) or self._memo
 
     # What httptools calls.
 
@@ -118,6 +143,9 @@ class Reading(asyncio.Protocol):
         if self._hops:
             self._behind_proxies(x, self._headers)
         self._headers = []  # trailers land here, and stay here
+        self._line = None
+        if may_repeat(x, parser.should_upgrade()):
+            self._line = x, b"%b %b HTTP/1.1\r\n" % (x.method, x.target), x.forward
         self._queue.append(x)
         if len(self._queue) == 1:
             self._start(x)

@@ -24,6 +24,7 @@ def finish_head(
     for step in x.pipe.up[x.finished]:
         step(x)
     out[0] = status_line(status)
+    out.append(x.down_lines)
     for name, value in x.down:
         out += (name, b": ", value, b"\r\n")
     if length is not None and status != 204:
@@ -36,6 +37,23 @@ def finish_head(
             out.append(b"transfer-encoding: chunked\r\n")
     out.append(_connection(x))
     x.head_sent = True
+
+
+def plain(x: Exchange, status: int, lines: list[bytes], length: int, body: bytes) -> bytes:
+    """The head of a reply of known length, and what of its body has come."""
+    x.status = status
+    for step in x.pipe.up[x.finished]:
+        step(x)
+    down = x.down_lines
+    if x.down:
+        down += b"".join([b"%b: %b\r\n" % pair for pair in x.down])
+    x.head_sent = True
+    ends = _connection(x)
+    if lines:
+        lines.append(b"")
+    return b"%b%b%bcontent-length: %d\r\n%b%b" % (
+        status_line(status), b"\r\n".join(lines), down, length, ends, body,
+    )  # fmt: skip
 
 
 def refusal(x: Exchange, problem: Problem) -> bytes:
@@ -53,6 +71,7 @@ def refusal(x: Exchange, problem: Problem) -> bytes:
     ]
     if shown.retry_after_s is not None:
         out.append(b"retry-after: %d\r\n" % shown.retry_after_s)
+    out.append(x.down_lines)
     for name, value in x.down:
         out += (name, b": ", value, b"\r\n")
     out.append(_connection(x))
@@ -72,6 +91,7 @@ def whole(x: Exchange, status: int, headers: Iterable[Pair], body: bytes) -> byt
     for name, value in headers:
         if name not in REPLY_DROPS and name != b"content-length":
             out += (name, b": ", value, b"\r\n")
+    out.append(x.down_lines)
     for name, value in x.down:
         out += (name, b": ", value, b"\r\n")
     # A rewritten reply to HEAD has no body to measure: better no length than a wrong one.

@@ -82,7 +82,7 @@ class Tunnel:
         x.status = 101
         for step in x.pipe.up[x.finished]:
             step(x)
-        out = [status_line(101), *self._lines[1:]]
+        out = [status_line(101), *self._lines[1:], x.down_lines]
         for name, value in (*x.down, *_SWITCH):
             out += (name, b": ", value, b"\r\n")
         out.append(b"\r\n")

@@ -12,7 +12,7 @@ import httptools
 
 from chassis import clock
 from contracts.problem import Fault, Problem
-from gateway.dataplane import bodies
+from gateway.dataplane import bodies, plain
 from gateway.dataplane.bodies import HeldReply
 from gateway.dataplane.heads import REPLY_DROPS
 from gateway.policy import Exchange
@@ -32,7 +32,8 @@ class Upstream(asyncio.Protocol):
     """One connection to one instance of a tier."""
 
     __slots__ = (
-        "_bodiless", "_chunks", "_in_head", "_interim", "_stays", "_until_close", "complete",
+        "_bodiless", "_chunks", "_in_head", "_interim", "_left", "_stays", "_until_close",
+        "complete",
         "idle_since_s", "instance", "length", "out", "parser", "paused", "pool", "replied",
         "reused", "transport", "whole", "x",
     )  # fmt: skip
@@ -50,6 +51,7 @@ class Upstream(asyncio.Protocol):
         ) = False
         self.length: bytes | None = None
         self.whole: HeldReply | None = None
+        self._left = 0
         self.idle_since_s = 0.0
         self.out: list[bytes] = []
 
@@ -62,15 +64,14 @@ class Upstream(asyncio.Protocol):
         x.upstream = self
         self.replied = self.complete = self._until_close = self._chunks = self._bodiless = False
         self.whole = None
-        first, rest = x.head
+        head = x.method, b" ", x.target, self.instance.host_line, x.rest
         if x.length_bytes:
             if x.request_done and x.received_bytes <= _KEPT_BYTES and b"idempotency-key" in x.known:
                 x.kept = x.held
-            body = bodies.on_the_wire(x)
-            self.transport.write(b"".join((first, self.instance.host_line, rest, body)))
+            self.transport.write(b"".join((*head, bodies.on_the_wire(x))))
             x.link.hold(x, 0)
         else:
-            self.transport.write(b"".join((first, self.instance.host_line, rest)))
+            self.transport.write(b"".join(head))
         if x.link.blocked:
             self.pause()
 
@@ -169,6 +170,11 @@ class Upstream(asyncio.Protocol):
             self.replied = True
             if self.instance.troubled_until_s:
                 self.instance.answered(x.progress_s)
+            if x.method != b"HEAD" and x.rewrite_reply is None and self._plain(x, data):
+                return
+        elif self._left:
+            self._more(x, data)
+            return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -186,6 +192,47 @@ class Upstream(asyncio.Protocol):
             elif self.out:
                 out, self.out = self.out, []
                 x.link.transport.write(b"".join(out))
+
+    def _plain(self, x: Exchange, data: bytes) -> bool:
+        """The first bytes of a reply: when they are plain, no parser is asked."""
+        found = plain.head(data)
+        if found is None:
+            return False
+        status, lines, length, at = found
+        left = length - (len(data) - at)
+        if left < 0:
+            return False  # more than a reply: the parser knows what to do
+        body = data[at:]
+        x.sent_bytes = len(body)
+        x.link.plain_reply(x, status, lines, length, body)
+        if left:
+            self._left = left
+        else:
+            self._end(x)
+        return True
+
+    def _more(self, x: Exchange, data: bytes) -> None:
+        """The rest of a plain reply's body, as it comes."""
+        left = self._left - len(data)
+        if left < 0:
+            data = data[: self._left]
+        x.sent_bytes += len(data)
+        x.link.transport.write(data)
+        if left > 0:
+            self._left = left
+        else:
+            self._left = 0
+            self._end(x, reusable=left == 0)
+
+    def _end(self, x: Exchange, *, reusable: bool = True) -> None:
+        self.x = x.upstream = None
+        if reusable and x.request_done:
+            if self.paused:
+                self.resume()
+            self.pool.give(self)
+        else:
+            self.transport.abort()
+        x.link.finish(x)
 
     def eof_received(self) -> bool:
         return False
@@ -269,15 +316,9 @@ class Upstream(asyncio.Protocol):
             out.append(b"0\r\n\r\n")
         if out:
             x.link.transport.write(b"".join(out))
-        self.x = x.upstream = None
         if x.method == b"HEAD":
             self.parser = httptools.HttpResponseParser(self)
-        if reusable and x.request_done and self.complete:
-            self.resume()
-            self.pool.give(self)
-        else:
-            self.transport.abort()
-        x.link.finish(x)
+        self._end(x, reusable=reusable and self.complete)
 
     def _broken(self, x: Exchange, error: BaseException) -> None:
         because = repr(error.__context__ or error)
