@@ -13,6 +13,7 @@ COMMANDS = {
     "keys": "Create, find, rotate and revoke API keys.",
     "consumers": "Who calls: list, find, make and remove consumers.",
     "plans": "What consumers may and how much: list, make and remove plans.",
+    "versions": "Who calls which version; deprecate, rehearse and end one.",
     "audit": "Who changed what: read it, and check that it is whole.",
     "gateway": "Bring the gateway to the state of files: plan, diff, apply, export.",
     "contracts": "Write the OpenAPI documents and what else is generated.",

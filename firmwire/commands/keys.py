@@ -23,6 +23,7 @@ _COLUMNS = ("id", "consumer", "key", "state", "scopes", "ends", "last used", "la
 @click.option("--network", "networks", multiple=True, help="CIDR the key works from; repeatable.")
 @click.option("--days", type=click.IntRange(1), help="Days until it expires.")
 @click.option("--label", default="", help="A note to tell keys apart.")
+@click.option("--version", help="What it speaks; the plan's or the newest unless told.")
 @REASON
 @JSON
 @click.pass_obj
@@ -35,6 +36,7 @@ def create(
     networks: tuple[str, ...],
     days: int | None,
     label: str,
+    version: str | None,
     reason: str,
     as_json: bool,
 ) -> None:
@@ -51,6 +53,7 @@ def create(
             networks=networks,
             expires_at=clock.now() + timedelta(days=days) if days else None,
             label=label,
+            version=version,
             reason=reason,
         )
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
-from gateway.control import api_audit, api_keys, api_state, api_usage, store
+from gateway.control import api_audit, api_keys, api_state, api_usage, api_versions, store
 from gateway.control.asked import Asked, Limit, actor, database, publisher
 from gateway.control.shapes import ConsumerDraft, ConsumerView, PlanDraft, PlanView
 from gateway.control.tokens import only_admins, only_data_planes
@@ -100,7 +100,7 @@ admin = Router(
     route_handlers=[
         plans, plan, set_plan, remove_plan, consumers, consumer, set_consumer, remove_consumer,
         routes, *api_keys.HANDLERS, *api_audit.HANDLERS,
-        *api_usage.HANDLERS,
+        *api_usage.HANDLERS, *api_versions.HANDLERS,
         *api_state.HANDLERS,
     ],
     guards=[only_admins],

@@ -35,6 +35,7 @@ from gateway.control.shapes import (
     WhyDenied,
 )
 from gateway.control.state import State, Wanted
+from gateway.control.version_shapes import Pin, VersionCaller, VersionDraft, VersionView
 from gateway.keys import Environment
 
 T = TypeVar("T")
@@ -112,12 +113,13 @@ class ControlClient:
         networks: tuple[str, ...] = (),
         expires_at: datetime | None = None,
         label: str = "",
+        version: str | None = None,
         reason: str = "",
     ) -> KeyMade:
         """The only reply that holds the key itself."""
         draft = KeyDraft(
             consumer=consumer, environment=environment, scopes=scopes, networks=networks,
-            expires_at=expires_at, label=label, reason=reason,
+            expires_at=expires_at, label=label, version=version, reason=reason,
         )  # fmt: skip
         return await self._send("POST", "/keys", KeyMade, draft)
 
@@ -221,6 +223,27 @@ class ControlClient:
             consumer=consumer, since=since and since.isoformat(),
         )  # fmt: skip
         return page.items
+
+    async def versions(self) -> tuple[VersionView, ...]:
+        """Newest first."""
+        return (await self._get("/versions", Page[VersionView])).items
+
+    async def version(self, version: str) -> VersionView:
+        return await self._get(f"/versions/{version}", VersionView)
+
+    async def version_callers(self, version: str | None = None) -> tuple[VersionCaller, ...]:
+        """Who still calls what."""
+        path = "/versions/callers" if version is None else f"/versions/{version}/callers"
+        return (await self._get(path, Page[VersionCaller])).items
+
+    async def set_version(self, version: str, **told: Any) -> VersionView:
+        """told: of VersionDraft; what is left out stays as it is, None takes it back."""
+        return await self._send("PUT", f"/versions/{version}", VersionView, VersionDraft(**told))
+
+    async def pin_key(self, id: str, version: str, *, reason: str = "") -> KeyView:
+        """What a key speaks from now on; empty follows its plan."""
+        pin = Pin(version=version, reason=reason)
+        return await self._send("POST", f"/keys/{id}/pin", KeyView, pin)
 
     async def _remove(self, path: str, reason: str) -> None:
         query = {"reason": reason} if reason else {}

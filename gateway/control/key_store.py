@@ -8,14 +8,15 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
-from chassis import clock
+from chassis import clock, versions
 from contracts.ids import uuid7
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
 from gateway import keys
-from gateway.control import audit
+from gateway.control import audit, version_store
 from gateway.control.rows import Found, instant, invalid, like, maybe, ms, named, page
 from gateway.control.shapes import KeyDraft, KeyMade, KeyState, KeyView, Rotation
 from gateway.control.tables import api_key, consumer, plan
@@ -42,6 +43,7 @@ def create_key(
             raise invalid(f"/networks/{index}", str(error)) from error
     if draft.expires_at is not None:
         _in_future(draft.expires_at, "/expires_at")
+    draft = structs.replace(draft, version=_version(connection, draft.version, owner.plan))
     made = _insert_key(connection, peppers, draft, replaces=None)
     audit.append(
         connection, actor=actor, action="key.created", subject=made.key.id,
@@ -78,6 +80,16 @@ def expire_key(
     return _changed(connection, before, "key.shortened", reason, actor, expires_ms=ends_ms)
 
 
+def pin_key(connection: Connection, id: str, version: str, reason: str, actor: str) -> KeyView:
+    """Let a key speak another version from now on; empty follows its plan."""
+    before = _key(connection, id)
+    if version:
+        version_store.known(version, "/version", lives=version_store.lives(connection))
+    if before.version_pin == version:
+        return key_view(before)
+    return _changed(connection, before, "key.pinned", reason, actor, version_pin=version)
+
+
 def rotate_key(
     connection: Connection, id: str, rotation: Rotation, peppers: keys.Peppers, actor: str
 ) -> KeyMade:
@@ -97,6 +109,7 @@ def rotate_key(
         networks=tuple(old.networks),
         expires_at=seen.expires_at,
         label=old.label,
+        version=old.version_pin,
     )
     made = _insert_key(connection, peppers, draft, replaces=id)
     audit.append(
@@ -179,7 +192,7 @@ def key_view(row: Found) -> KeyView:
         row.id, row.consumer, row.display, state, tuple(row.scopes), tuple(row.networks),
         row.label, instant(row.created_ms), maybe(row.expires_ms), maybe(row.revoked_ms),
         row.replaces, maybe(row.last_used_ms),
-        "test" if row.display.startswith("fw_test_") else "live",
+        "test" if row.display.startswith("fw_test_") else "live", row.version_pin,
     )  # fmt: skip
 
 
@@ -233,9 +246,20 @@ def _insert_key(
             created_ms=ms(now),
             expires_ms=None if draft.expires_at is None else ms(draft.expires_at),
             replaces=replaces,
+            version_pin=draft.version or "",
         )
     )
     return KeyMade(secret, key_view(_key(connection, id)))
+
+
+def _version(connection: Connection, wanted: str | None, plan_name: str) -> str:
+    """The pin of a new key: as told; else none when its plan has a version; else today's head."""
+    if wanted is None:
+        its = named(connection, plan, plan_name)
+        return "" if its is not None and its.version_default else versions.head()
+    if wanted:
+        version_store.known(wanted, "/version", lives=version_store.lives(connection))
+    return wanted
 
 
 def _in_future(at: datetime, pointer: str) -> None:

@@ -18,6 +18,7 @@ from chassis.discovery import plugs
 from contracts.problem import Fault, Problem
 from gateway.control.applied import applied_of
 from gateway.control.tables import api_key, consumer, plan, published
+from gateway.control.version_store import lives
 from gateway.pipeline import PipeRefused, examine
 from gateway.policy import Policy
 from gateway.routes import Route, Upstream, tier_routes
@@ -133,7 +134,10 @@ class Publisher:
             upstreams=tuple(named.values()),
             routes=tuple(applied_of(connection, "route", Route)) or self._routes,
             plans=tuple(
-                Plan(row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month)
+                Plan(
+                    row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month,
+                    version_default=row.version_default,
+                )
                 for row in connection.execute(select(plan).order_by(plan.c.name))
             ),
             consumers=tuple(
@@ -144,10 +148,12 @@ class Publisher:
                 Key(
                     row.id, bytes(row.digest), row.pepper, row.consumer, tuple(row.scopes),
                     -int(-(row.expires_ms or 0) // 1000), tuple(row.networks),
+                    row.version_pin,
                 )
                 for row in connection.execute(alive.order_by(api_key.c.id))
             ),
             hosts=hosts[0] if hosts else self._hosts,
+            versions=lives(connection),
         )  # fmt: skip
         check(snapshot)
         if snapshot.routes != self._examined:

@@ -19,12 +19,16 @@ OVERLAP_MOST_S = 90 * 86_400
 
 
 class PlanDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a consumer on this plan may, and how much. 0 leaves a limit to the route."""
+    """What a consumer on this plan may, and how much. 0 leaves a limit to the route.
+
+    version_default: spoken by keys without a pin of their own, and by tokens; empty is head.
+    """
 
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)]
     rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
     burst: Annotated[int, Meta(ge=0)] = 0
     quota_per_month: Annotated[int, Meta(ge=0)] = 0
+    version_default: str = ""
     reason: Text = ""
 
 
@@ -34,6 +38,7 @@ class PlanView(Struct, frozen=True):
     rate_per_s: float
     burst: int
     quota_per_month: int
+    version_default: str = ""
 
 
 class ConsumerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,7 +63,11 @@ class ConsumerView(Struct, frozen=True):
 
 
 class KeyDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """scopes: none means all of the plan. networks: CIDR, none means everywhere."""
+    """scopes: none means all of the plan. networks: CIDR, none means everywhere.
+
+    version: what it speaks unless a request says otherwise; left out, the plan's, or else today's
+    head, so that no later change surprises its holder.
+    """
 
     consumer: Name
     environment: Environment = "live"
@@ -66,11 +75,15 @@ class KeyDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     networks: tuple[str, ...] = ()
     expires_at: datetime | None = None
     label: Text = ""
+    version: str | None = None
     reason: Text = ""
 
 
 class KeyView(Struct, frozen=True):
-    """display: the first 12 characters. state: active, expired or revoked."""
+    """display: the first 12 characters. state: active, expired or revoked.
+
+    version: pinned; empty follows the plan.
+    """
 
     id: str
     consumer: str
@@ -85,6 +98,7 @@ class KeyView(Struct, frozen=True):
     replaces: str | None
     last_used_at: datetime | None = None
     environment: Environment = "live"
+    version: str = ""
 
 
 class KeyMade(Struct, frozen=True):

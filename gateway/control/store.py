@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, delete, func, or_, select
 
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
-from gateway.control import audit
+from gateway.control import audit, version_store
 from gateway.control.rows import Found, invalid, like, named, page, put
 from gateway.control.shapes import ConsumerDraft, ConsumerView, PlanDraft, PlanView
 from gateway.control.tables import api_key, consumer, plan
@@ -21,7 +21,12 @@ def put_plan(connection: Connection, name: str, draft: PlanDraft, actor: str) ->
         "rate_per_s": draft.rate_per_s,
         "burst": draft.burst,
         "quota_per_month": draft.quota_per_month,
+        "version_default": draft.version_default,
     }
+    if draft.version_default:
+        version_store.known(
+            draft.version_default, "/version_default", lives=version_store.lives(connection)
+        )
     before = named(connection, plan, name)
     put(connection, plan, name, values, exists=before is not None)
     after = plan_view(named(connection, plan, name))
@@ -120,7 +125,10 @@ def consumers_page(
 
 def plan_view(row: Found | None) -> PlanView:
     assert row is not None
-    return PlanView(row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month)
+    return PlanView(
+        row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month,
+        row.version_default,
+    )  # fmt: skip
 
 
 def consumer_view(row: Found | None) -> ConsumerView:

@@ -27,6 +27,7 @@ plan = Table(
     Column("rate_per_s", Float, nullable=False),
     Column("burst", Integer, nullable=False),
     Column("quota_per_month", BigInteger, nullable=False),
+    Column("version_default", String, nullable=False, server_default=""),
 )
 consumer = Table(
     "consumer",
@@ -53,6 +54,16 @@ api_key = Table(
     Column("revoked_ms", BigInteger),
     Column("replaces", String),
     Column("last_used_ms", BigInteger),
+    Column("version_pin", String, nullable=False, server_default=""),
+)
+version_life = Table(
+    "version_life",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("deprecated_ms", BigInteger),
+    Column("sunset_ms", BigInteger),
+    Column("link", String, nullable=False, server_default=""),
+    Column("brownouts", JSON, nullable=False),
 )
 usage_hour = Table(
     "usage_hour",
