@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - one code a line is the point
 """The closed catalogue of exception codes: stage, severity, owner, retry, hours, and how to mend.
 
-Source  domain.md C.2. A code is never renamed or reused; docs/exceptions.md is made from here.
+Source  domain.md C.2, and D.1 for stage D, whose hours are ours. A code is never renamed or reused; docs/exceptions.md is made from here.
 """
 
 from typing import Literal
@@ -16,7 +16,7 @@ RetryKind = Literal["AUTO", "TIMED", "MAN", "DROP"]
 class ExceptionCode(Struct, frozen=True):
     """retry: AUTO when an unblock key changes, TIMED by schedule, MAN by a person, DROP never.
 
-    sla_hours: business hours to resolve. stage: 0 to 10 in order, C corrections, P posting.
+    sla_hours: business hours to resolve. stage: 0 to 10 in order, C corrections, P posting, D won deals.
     """
 
     code: str
@@ -115,6 +115,7 @@ _ALL: tuple[ExceptionCode, ...] = (
     E("EINVOICE_REJECTED", "P", _H, "FINANCE", "MAN", 8, "The structured invoice failed clearance", "Mend the field of the rule in the context"),
     E("RECON_MISSING_IN_ERP", "P", _B, "INTEGRATION", "MAN", 4, "Posted by us, absent in the ERP", "Look the reference up in the ERP before anything else"),
     E("RECON_EXTRA_IN_ERP", "P", _B, "FINANCE", "MAN", 4, "In the ERP with our prefix, not posted by us", "Find out who made it; void it or take it over"),
+    E("OPP_INCOMPLETE", "D", _B, "SALES_OPS", "AUTO", 8, "A won deal does not say all that delivery and billing need", "Complete in the CRM what the context lists; the deal is tried again by itself"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, ExceptionCode] = {each.code: each for each in _ALL}
@@ -133,6 +134,7 @@ STAGES: dict[str, str] = {
     "10": "Anomalies",
     "C": "Corrections",
     "P": "Posting and reconciliation",
+    "D": "Won deals",
 }
 
 

@@ -73,10 +73,14 @@ def tier(chosen: ProcessSettings, signer: Signer, database: Database) -> Tier:
         database, replica, source=source, recalculate=drafts.recalculate, batch=chosen.batch
     )
 
+    waiting = [plug.mended for plug in journey.journeys().values() if plug.mended is not None]
+
     async def mended(taken: Taken) -> None:
         if taken.redriven:
             worker.poke()
         await recovery.mended(taken.keys)
+        for start_again in waiting:
+            await start_again(taken.keys)
 
     poller = Poller(
         database, replica, systems,

@@ -5,7 +5,7 @@ needs no edit elsewhere. Runs start from asks that are kept; whatever cannot be 
 clients, settings) is bound once per process with `bind`, before the engine of runs starts.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 from dbos import DBOS
@@ -27,6 +27,7 @@ class Journey(Struct, frozen=True, kw_only=True):
 
     needs: the system ports it calls. queue: where its runs wait, empty to start at once.
     stops: it looks for a request to stop between its steps and undoes what it has done.
+    mended: told the keys of records and references that changed; starts again what waits for one.
     """
 
     run: Callable[[Any], Coroutine[Any, Any, Any]]
@@ -35,6 +36,7 @@ class Journey(Struct, frozen=True, kw_only=True):
     needs: tuple[Any, ...] = ()
     queue: str = ""
     stops: bool = False
+    mended: Callable[[Iterable[str]], Awaitable[int]] | None = None
 
 
 class Ports(Protocol):

@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Subject(Struct, frozen=True):
-    """What an item is about. type: time_entry, invoice or system."""
+    """What an item is about. type: time_entry, invoice, system or deal."""
 
     type: str
     id: str

@@ -47,7 +47,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 class WorkItem(Struct, frozen=True, kw_only=True):
     """An exception in the queue. At most one live item per (subject, version, code).
 
-    subject_type: time_entry, invoice or system. due_at: opened_at plus the code's SLA hours.
+    subject_type: time_entry, invoice, system or deal. due_at: opened_at plus the code's SLA hours.
     amount_at_risk: what the subject would bill, when it can be priced at all.
     """
 

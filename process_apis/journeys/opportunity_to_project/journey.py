@@ -6,16 +6,18 @@ Promise  One contract, project and job a deal, whatever crashes in between: ever
          the deal's id and every step is create-or-match on its key. A deal that carries our links
          already is answered with them. A run that fails or is stopped undoes, in reverse, what it
          made; what was there before it came is left alone, and so are client and customer.
-Stops    An incomplete deal (all of what is missing, as INVALID). A refusal by a system. A request
-         to stop, between two steps. Bookings only warn.
+Stops    An incomplete deal (all of what is missing, as INVALID, and on the desk of SALES_OPS until
+         it is complete; a change of the deal, or of what it names, starts it again).
+         A refusal by a system. A request to stop, between two steps. Bookings only warn.
 Patches  none. Add, drop or reorder steps only behind DBOS.patch, listed here with its date.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 from typing import Any
 
-from dbos import DBOS, error
+import msgspec
+from dbos import DBOS, SetWorkflowID, error
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
@@ -32,7 +34,7 @@ from process_apis import events
 from process_apis.around import around
 from process_apis.events import fact
 from process_apis.journey import Journey, port, unless_stopped, worth_retrying
-from process_apis.journeys.opportunity_to_project import rules
+from process_apis.journeys.opportunity_to_project import desk, rules
 from process_apis.journeys.opportunity_to_project.rules import Plan
 from process_apis.persisted import Cancelled, persisted
 from process_apis.tables import event_log
@@ -106,6 +108,8 @@ async def freeze(ask: Ask) -> Deal:
 async def gate(ask: Ask, deal: Deal) -> Plan:
     known = _known(ask, deal)
     gaps = rules.missing(deal, known)
+    erp = around().snapshot().erp_instance_of.get(deal.legal_entity, ask.erp)
+    await desk.tell(deal, gaps, msgspec.to_builtins(ask), erp)
     if gaps:
         say = f"OPP_INCOMPLETE: {'; '.join(f'{g.pointer[1:]}: {g.reason}' for g in gaps)}."
         raise Problem(Fault.INVALID, say, errors=gaps)
@@ -303,7 +307,19 @@ def _known(ask: Ask, deal: Deal) -> rules.Known:
     )
 
 
+def run_id(ask: Ask) -> str:
+    return f"{NAME}:{ask.crm}:{ask.deal_id}:{ask.attempt}"
+
+
+async def mended(keys: Iterable[str]) -> int:
+    """Deals on the desk that wait for one of these keys are tried again; how many."""
+    asks = [msgspec.convert(told, Ask) for told in await desk.waiting(keys)]
+    for ask in asks:
+        with SetWorkflowID(run_id(ask)):
+            await DBOS.start_workflow_async(run, ask)
+    return len(asks)
+
+
 JOURNEY = Journey(
-    run=run, ask=Ask, needs=(Crm, Psa, Erp, Scheduling), stops=True,
-    run_id=lambda ask: f"{NAME}:{ask.crm}:{ask.deal_id}:{ask.attempt}",
+    run=run, ask=Ask, needs=(Crm, Psa, Erp, Scheduling), stops=True, run_id=run_id, mended=mended,
 )  # fmt: skip

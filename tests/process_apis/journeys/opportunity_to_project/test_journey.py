@@ -1,14 +1,22 @@
 """One won deal is one project, whatever happens on the way (domain.md D.1)."""
 
 import asyncio
+from datetime import date
 
 import pytest
 from msgspec import Raw
 from sqlalchemy import func, select
 from vendor_shelf import deal
 
+from chassis import identity
+from chassis.identity import Signer
 from contracts.entities.deal import DealLinks
+from contracts.money import Money
 from contracts.problem import Fault, Problem
+from process_apis import app
+from process_apis.exceptions import ExceptionsPort
+from process_apis.journeys.opportunity_to_project.journey import JOURNEY
+from process_apis.settings import ProcessSettings
 from process_apis.tables import event_log
 
 NAME = "opportunity_to_project"
@@ -159,3 +167,79 @@ async def test_unknown_journey_and_bad_ask_are_told_apart(firm):
             await f.runs.start(NAME, Raw(b'{"deal": 1}'))
         assert {error.pointer for error in bad.value.errors} == {"/deal_id", "/deal"}
         assert await f.runs.names() == ("approved_time_to_invoice", NAME)
+
+
+async def desk_of(firm):
+    """Live items as people see them."""
+    port = ExceptionsPort(firm.database, source="/acme/process", redriven=lambda: None)
+    return (await port.items()).items
+
+
+async def test_incomplete_deal_lies_on_the_desk_of_sales(firm):
+    """With its reason, owner, worth and mend; trying again does not double it."""
+    async with firm() as f:
+        f.systems.won = deal(signed=False, rate_card="")
+        await f.ended((await f.runs.start(NAME, ASK)).id)
+        (item,) = await desk_of(f)
+        assert (item.code, item.owner, item.severity, item.stage) == (
+            "OPP_INCOMPLETE", "SALES_OPS", "BLOCK", "D",
+        )  # fmt: skip
+        assert (item.subject_type, item.subject_id) == ("deal", "salesforce:006-1")
+        assert item.amount_at_risk == Money(9_000_000, "GBP")
+        assert item.root == "deal:salesforce:006-1"
+        assert [gap["field"] for gap in item.context["missing"]] == ["signed", "rate_card"]
+        assert "CRM" in item.hint
+        await f.ended((await f.runs.start(NAME, Raw(b'{"deal_id":"006-1","attempt":"2"}'))).id)
+        (same,) = await desk_of(f)
+        assert (same.id, same.attempts) == (item.id, 2)
+
+
+async def test_completed_deal_is_tried_again_by_itself_and_leaves_the_desk(firm, tmp_path):
+    """A newer version read from the CRM starts it, wishes and all; the item is resolved."""
+    identity.ensure(tmp_path)
+    async with firm() as f:
+        f.systems.won = deal(signed=False)
+        first = await f.ended((await f.runs.start(NAME, WISHED)).id)
+        (item,) = await desk_of(f)
+        made = app.tier(ProcessSettings(), Signer.of(tmp_path, "process"), f.database)
+        f.systems.won = deal(source_version=2)
+        await made.mended(await made.replica.take(f.database, records=[f.systems.won]))
+        again = f"{NAME}:salesforce:006-1:{item.id}.1"
+        run = await f.ended(again)
+        assert (first.state, run.state) == ("FAILED", "DONE")
+        assert f.kinds() == ALL
+        assert await desk_of(f) == ()
+        port = ExceptionsPort(f.database, source="/acme/process", redriven=lambda: None)
+        ended = await port.item(item.id)
+        assert (ended.state, ended.resolution) == ("RESOLVED", "AUTO")
+        await made.mended(await made.replica.take(f.database, records=[deal(source_version=3)]))
+        assert len((await f.runs.runs(NAME)).items) == 2
+        await made.systems.aclose()
+
+
+async def test_deal_completed_by_halves_stays_on_the_desk(firm):
+    """The same item, with what is left; the next change tries again."""
+    async with firm() as f:
+        f.systems.won = deal(signed=False, end=date(2026, 1, 1))
+        await f.ended((await f.runs.start(NAME, ASK)).id)
+        (item,) = await desk_of(f)
+        f.systems.won = deal(source_version=2, signed=False)
+        key = "xref:deal:salesforce:006-1"
+        assert await JOURNEY.mended([key, "xref:client:salesforce:001-1"]) == 1
+        await f.ended(f"{NAME}:salesforce:006-1:{item.id}.1")
+        (same,) = await desk_of(f)
+        assert same.id == item.id
+        assert [gap["field"] for gap in same.context["missing"]] == ["signed"]
+        f.systems.won = deal(source_version=3)
+        assert await JOURNEY.mended([key]) == 1
+        assert (await f.ended(f"{NAME}:salesforce:006-1:{item.id}.2")).state == "DONE"
+        assert await JOURNEY.mended([key]) == 0
+
+
+async def test_deal_without_amount_is_at_no_known_risk(firm):
+    """Nothing is made up: no amount, no currency, no figure."""
+    async with firm() as f:
+        f.systems.won = deal(amount=None, currency="")
+        await f.ended((await f.runs.start(NAME, ASK)).id)
+        (item,) = await desk_of(f)
+        assert item.amount_at_risk is None
