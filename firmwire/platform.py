@@ -146,7 +146,8 @@ class Platform(Struct, frozen=True, kw_only=True):
         return wired | {
             "FIRMWIRE_SYSTEM_INSTANCES": msgspec.json.encode(instances).decode(),
             "FIRMWIRE_PROCESS_ALLOW_SELF_RELEASE": "true",
-            "FIRMWIRE_PROCESS_MASTER_POLL_S": "5",
+            # A larger firm's lists take more calls, and the vendors' quotas are what they are.
+            "FIRMWIRE_PROCESS_MASTER_POLL_S": str(5 * PATIENCE[self.size]),
             "FIRMWIRE_SANDBOX_PORT": str(self.ports.sandbox),
             "FIRMWIRE_SANDBOX_SIZE": self.size,
             "FIRMWIRE_SANDBOX_SEED": str(self.seed),
