@@ -12,7 +12,7 @@ import click
 from firmwire.admin import CURSOR, JSON, LIMIT, REASON, at, group, more, print_json, run, table
 
 keys = group("keys", "Create, find, rotate, shorten and revoke API keys.")
-_COLUMNS = ("id", "consumer", "key", "state", "scopes", "ends", "last used", "label")
+_COLUMNS = ("id", "consumer", "key", "state", "scopes", "version", "ends", "last used", "label")
 
 
 @keys.command()
@@ -134,6 +134,18 @@ def expire(
 
 @keys.command()
 @click.argument("key_id")
+@click.argument("version")
+@REASON
+@JSON
+@click.pass_obj
+def pin(url: str | None, key_id: str, version: str, reason: str, as_json: bool) -> None:
+    """Let a key speak VERSION from now on; `plan` follows its plan."""
+    wanted = "" if version == "plan" else version
+    _shown(run(url, lambda c: c.pin_key(key_id, wanted, reason=reason)), as_json)
+
+
+@keys.command()
+@click.argument("key_id")
 @click.option("--overlap-hours", default=24.0, show_default=True,
               type=click.FloatRange(0, 2160), help="How long both keys work.")  # fmt: skip
 @REASON
@@ -211,8 +223,8 @@ def _show_made(made: Any, as_json: bool) -> None:
 def _table(rows: tuple[Any, ...], *, to_error: bool = False) -> None:
     shown = [
         (row.id, row.consumer, f"{row.display}…", row.state,
-         " ".join(row.scopes) or "all of the plan", at(row.expires_at), at(row.last_used_at),
-         row.label)
+         " ".join(row.scopes) or "all of the plan", row.version or "plan's",
+         at(row.expires_at), at(row.last_used_at), row.label)
         for row in rows
     ]  # fmt: skip
     empty = "No such keys. Make one: firmwire keys create CONSUMER --plan PLAN"
