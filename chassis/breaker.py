@@ -106,7 +106,8 @@ class RetryBudget:
 
     def called(self) -> None:
         """A first attempt went out."""
-        self._left = min(self._most, self._left + self._share)
+        left = self._left + self._share
+        self._left = left if left < self._most else self._most
 
     def take(self) -> bool:
         """True when a second attempt may go out."""

@@ -205,7 +205,8 @@ class Exchange:
 class LogLines(Protocol):
     """Where access lines go; buffered, never waited for."""
 
-    def write(self, line: bytes) -> None: ...
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
 
 
 class Sign(Protocol):

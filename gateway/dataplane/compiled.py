@@ -40,11 +40,15 @@ class Use:
         self.stall_s = route.stall_s
 
 
+Judged = tuple[bytes, bytes, bytes, Use | None]  # method, target, path, and what serves them
+
+
 class Compiled:
     """What one snapshot version means to a worker; swapped as a whole."""
 
     __slots__ = (
-        "_policies", "_rest", "_rows", "_uses", "callers", "hosts", "table", "unrouted", "version",
+        "_policies", "_rest", "_rows", "_uses", "callers", "hosts", "lines", "table", "unrouted",
+        "version",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +60,7 @@ class Compiled:
         before: "Compiled | None" = None,
     ) -> None:
         self.version = snapshot.version
+        self.lines: dict[bytes, Judged] = {}  # request lines, as gateway.dataplane.memo judged them
         self.hosts = frozenset(host.lower().encode() for host in snapshot.hosts)
         self._rest = _rest(snapshot)
         self._policies = policies

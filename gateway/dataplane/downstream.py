@@ -20,7 +20,7 @@ from gateway.dataplane.reading import HELD, QUEUE, SWITCH, UPSTREAM, Reading
 from gateway.policy import Answer, Exchange, Pair
 
 if TYPE_CHECKING:
-    from gateway.dataplane.compiled import Use
+    from gateway.dataplane.compiled import Compiled, Use
     from gateway.dataplane.worker import Worker
 
 HELD_BYTES = 65_536
@@ -97,34 +97,45 @@ class Downstream(Reading):
         self.transport.close()
 
     def _start(self, x: Exchange) -> None:
-        compiled = self.worker.compiled
+        worker = self.worker
+        compiled = worker.compiled
         x.started = True
+        use = x.use
+        if use is None or compiled.hosts:
+            use = x.use = self._use_of(x, compiled)
+            if use is None:
+                return
+        x.route = use.route
+        pipe = x.pipe = use.pipe
+        told = x.known.get(b"firmwire-deadline-ms")
+        x.deadline_s = x.started_s + (forwarding.budget_s(told, use) if told else use.deadline_s)
+        worker.running.add(x)
+        if pipe.asynchronous:
+            worker.spawn(self._start_waiting(x, use))
+            return
+        self._decided(x, use, pipe.walk(x))
+
+    def _use_of(self, x: Exchange, compiled: "Compiled") -> "Use | None":
+        """What serves an exchange; when there is nothing, it is answered here."""
         x.pipe = compiled.unrouted
+        x.use = None
         if x.malformed:
             x.close = True
             x.pipe.walk(x)
             self.fail(x, Problem(Fault.MALFORMED, x.malformed))
-            return
+            return None
         methods = compiled.table.find(x.path)
         use = methods.get(x.method) if methods is not None else None
-        if use is None or (compiled.hosts and not compiled.serves(x.known.get(b"host", b""))):
-            x.pipe.walk(x)
-            if methods is None or use is not None:
-                self.fail(x, Problem(Fault.NOT_FOUND, "Nothing is served at this address."))
-            else:
-                x.down.append((b"allow", b", ".join(sorted(methods))))
-                self.fail(x, Problem(Fault.METHOD_NOT_ALLOWED, "Not with this method."))
-            return
-        x.use = use
-        x.route = use.route
-        x.pipe = use.pipe
-        told = x.known.get(b"firmwire-deadline-ms")
-        x.deadline_s = x.started_s + (forwarding.budget_s(told, use) if told else use.deadline_s)
-        self.worker.running.add(x)
-        if use.pipe.asynchronous:
-            self.worker.spawn(self._start_waiting(x, use))
-            return
-        self._decided(x, use, use.pipe.walk(x))
+        served = not compiled.hosts or compiled.serves(x.known.get(b"host", b""))
+        if use is not None and served:
+            return use
+        x.pipe.walk(x)
+        if methods is None or not served:
+            self.fail(x, Problem(Fault.NOT_FOUND, "Nothing is served at this address."))
+        else:
+            x.down.append((b"allow", b", ".join(sorted(methods))))
+            self.fail(x, Problem(Fault.METHOD_NOT_ALLOWED, "Not with this method."))
+        return None
 
     async def _start_waiting(self, x: Exchange, use: "Use") -> None:
         try:
@@ -139,6 +150,9 @@ class Downstream(Reading):
         if refusal is not None:
             x.refused = True
             self.fail(x, refusal)
+            return
+        if x.request_done and not (x.received_bytes or x.answer or x.rewrite_request or x.tunnel):
+            self._forward(x, use)
             return
         if x.received_bytes > x.body_limit_bytes:
             self._too_large(x)  # it came while the exchange waited for its turn
@@ -209,14 +223,6 @@ class Downstream(Reading):
         if not x.request_done or self.worker.draining:
             x.close = True
         replies.finish_head(x, status, out, length, bodiless=bodiless)
-
-    def plain_reply(
-        self, x: Exchange, status: int, lines: list[bytes], length: int, body: bytes
-    ) -> None:
-        """The same for a plain reply, with what of its body has come."""
-        if not x.request_done or self.worker.draining:
-            x.close = True
-        self.transport.write(replies.plain(x, status, lines, length, body))
 
     def fail(self, x: Exchange, problem: Problem) -> None:
         """Answer with a problem document; nothing of the reply went out yet."""

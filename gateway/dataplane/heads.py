@@ -145,10 +145,15 @@ def _without_nominated(forward: list[bytes], nominated: bytes) -> list[bytes]:
 
 
 def bad_target(x: Exchange) -> str:
-    """Why the target is refused, or nothing; its path, as it will be routed."""
-    target = x.target
+    """Why the target is refused, or nothing; then target and path are as they will be read."""
+    x.target, x.path, why = plain_target(x.target)
+    return why
+
+
+def plain_target(target: bytes) -> tuple[bytes, bytes, str]:
+    """The target in its one spelling, its path, and why it is refused, or nothing."""
     if len(target) > TARGET_BYTES:
-        return "The address is too long."
+        return target, b"", "The address is too long."
     path, _, query = target.partition(b"?")
     if (
         path[:1] != b"/"
@@ -157,15 +162,14 @@ def bad_target(x: Exchange) -> str:
         or (b"%" in path and (_ESCAPE_BAD(path) or not _is_utf8(unquote_to_bytes(path))))
         or (b"/." in path and _DOTS(path))
     ):
-        return "The path is not in its plain form."
+        return target, b"", "The path is not in its plain form."
     if b"%" in path:
         # One spelling for routes, policies and the tier: %61 is an a, %c3 is %C3.
-        x.target = _ESCAPES(_one_spelling, path) + target[len(path) :]
-        path = x.target.partition(b"?")[0]
+        target = _ESCAPES(_one_spelling, path) + target[len(path) :]
+        path = target.partition(b"?")[0]
     if query and query.translate(None, _QUERY_BYTES):
-        return "The query is not in its plain form."
-    x.path = path
-    return ""
+        return target, b"", "The query is not in its plain form."
+    return target, path, ""
 
 
 def _one_spelling(escape: re.Match[bytes]) -> bytes:

@@ -4,7 +4,7 @@ Callers that keep a line open send the same headers with every request: the same
 the same key, the same host; only the request line differs. So when a whole bodyless request
 arrives in one read between two messages, and its header block equals, byte for byte, the one that
 was judged before on this line, the judgement before is the judgement now. The request line is
-always judged anew, by a rule narrower than the parser's; what it does not take goes the long way.
+judged for itself, by a rule narrower than the parser's; what it does not take goes the long way.
 
 Owns   what the block before was judged to be; what policies keep about it for one snapshot.
 Fails  never: None sends the request the long way.
@@ -13,14 +13,15 @@ Source RFC 9112 sections 3 and 5: the header section does not depend on the requ
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.dataplane.heads import bad_target
+from gateway.dataplane.heads import plain_target
 from gateway.policy import Exchange
 
 if TYPE_CHECKING:
-    from gateway.dataplane.compiled import Compiled
+    from gateway.dataplane.compiled import Compiled, Judged
     from gateway.dataplane.downstream import Downstream
 
 BLOCK_BYTES = 4_096  # a connection keeps no more than this
+LINE_BYTES, LINES_MAX = 256, 2_048  # and a snapshot no more than so many request lines
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 # With any of these, one request is not like the one before.
 _SINGULAR = frozenset(
@@ -44,19 +45,36 @@ class Memo:
 
     def exchange(self, link: "Downstream", data: bytes, compiled: "Compiled") -> Exchange | None:
         """The request in `data`, which ends with the block; None when its line is not plain."""
-        parts = data[: -self._size].split(b" ")
-        if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in _METHODS:
+        line = data[: -self._size]
+        judged = compiled.lines.get(line) or _judge(line, compiled)
+        if judged is None:
             return None
         if compiled is not self._compiled:
             self._compiled = compiled
             self._kept = {}
         x = Exchange(link, self._client, link.active_s, self._known, self._kept)
-        x.method, x.target, _ = parts
-        if bad_target(x):
-            return None
+        x.method, x.target, x.path, x.use = judged
         x.forward = self._forward
         x.request_done = True
         return x
+
+
+def _judge(line: bytes, compiled: "Compiled") -> "Judged | None":
+    """A request line, and where it leads under this snapshot; kept, because lines come again."""
+    parts = line.split(b" ")
+    if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in _METHODS:
+        return None
+    target, path, why = plain_target(parts[1])
+    if why:
+        return None
+    methods = compiled.table.find(path)
+    use = methods.get(parts[0]) if methods is not None else None
+    judged = parts[0], target, path, use
+    if len(line) <= LINE_BYTES:
+        if len(compiled.lines) >= LINES_MAX:
+            compiled.lines.clear()
+        compiled.lines[line] = judged
+    return judged
 
 
 def may_repeat(x: Exchange, upgrade: bool) -> bool:

@@ -118,7 +118,6 @@ class Pool:
         if self.closed:
             connection.transport.close()
             return
-        connection.idle_since_s = clock.monotonic()
         self._idle.append(connection)
 
     def lost(self, connection: Upstream) -> None:

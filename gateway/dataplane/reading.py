@@ -29,8 +29,8 @@ class Reading(asyncio.Protocol):
 
     __slots__ = (
         "_began", "_deaf", "_head_fed", "_headers", "_hops", "_in_head", "_line",
-        "_lingers_until_s", "_memo", "_monotonic", "_parser", "_paused", "_queue", "_reading", "active_s", "client",
-        "transport", "worker",
+        "_lingers_until_s", "_memo", "_monotonic", "_parser", "_paused", "_queue", "_reading",
+        "active_s", "client", "transport", "worker",
     )  # fmt: skip
 
     transport: asyncio.Transport

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from contracts.problem import Problem, document
-from gateway.dataplane.heads import REPLY_DROPS, status_line
+from gateway.dataplane.heads import REPLY_DROPS, STATUS_LINE, status_line
 from gateway.policy import Exchange, Pair
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -21,8 +21,7 @@ def finish_head(
 ) -> None:
     """Status line first (out[0] is kept for it), then what came, ours, and the framing."""
     x.status = status
-    for step in x.pipe.up[x.finished]:
-        step(x)
+    _back_up(x)
     out[0] = status_line(status)
     out.append(x.down_lines)
     for name, value in x.down:
@@ -42,18 +41,33 @@ def finish_head(
 def plain(x: Exchange, status: int, lines: list[bytes], length: int, body: bytes) -> bytes:
     """The head of a reply of known length, and what of its body has come."""
     x.status = status
-    for step in x.pipe.up[x.finished]:
-        step(x)
+    if not x.request_done or x.link.worker.draining:
+        x.close = True
+    if x.pipe.up[x.finished]:
+        _back_up(x)
     down = x.down_lines
     if x.down:
         down += b"".join([b"%b: %b\r\n" % pair for pair in x.down])
     x.head_sent = True
-    ends = _connection(x)
     if lines:
         lines.append(b"")
     return b"%b%b%bcontent-length: %d\r\n%b%b" % (
-        status_line(status), b"\r\n".join(lines), down, length, ends, body,
-    )  # fmt: skip
+        STATUS_LINE.get(status) or status_line(status),
+        b"\r\n".join(lines),
+        down,
+        length,
+        _connection(x) if x.close or x.old else b"\r\n",
+        body,
+    )
+
+
+def _back_up(x: Exchange) -> None:
+    """The policies' way back; what one of them breaks must not cost the caller its reply."""
+    try:
+        for step in x.pipe.up[x.finished]:
+            step(x)
+    except Exception as error:  # house: except the reply goes out without what this one adds
+        x.link.worker.crashed(error)
 
 
 def refusal(x: Exchange, problem: Problem) -> bytes:
@@ -61,8 +75,7 @@ def refusal(x: Exchange, problem: Problem) -> bytes:
     x.problem = problem
     shown = document(problem, x.request_id.decode())
     x.status = shown.status
-    for step in x.pipe.up[x.finished]:
-        step(x)
+    _back_up(x)
     body = _ENCODE(shown)
     out = [
         status_line(shown.status),
@@ -85,8 +98,7 @@ def refusal(x: Exchange, problem: Problem) -> bytes:
 def whole(x: Exchange, status: int, headers: Iterable[Pair], body: bytes) -> bytes:
     """A reply that is all here: a policy's answer, or an upstream's after it was rewritten."""
     x.status = status
-    for step in x.pipe.up[x.finished]:
-        step(x)
+    _back_up(x)
     out = [status_line(status)]
     for name, value in headers:
         if name not in REPLY_DROPS and name != b"content-length":

@@ -12,7 +12,7 @@ import httptools
 
 from chassis import clock
 from contracts.problem import Fault, Problem
-from gateway.dataplane import bodies, plain
+from gateway.dataplane import bodies, plain, replies
 from gateway.dataplane.bodies import HeldReply
 from gateway.dataplane.heads import REPLY_DROPS
 from gateway.policy import Exchange
@@ -57,6 +57,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.idle_since_s = clock.monotonic()
 
     def begin(self, x: Exchange) -> None:
         """Send the head of a request, and what of its body has come already."""
@@ -165,7 +166,7 @@ class Upstream(asyncio.Protocol):
         if x is None:
             self.transport.abort()  # an idle connection has nothing to say
             return
-        x.progress_s = clock.monotonic()
+        x.progress_s = self.idle_since_s = clock.monotonic()
         if not self.replied:
             self.replied = True
             if self.instance.troubled_until_s:
@@ -204,7 +205,7 @@ class Upstream(asyncio.Protocol):
             return False  # more than a reply: the parser knows what to do
         body = data[at:]
         x.sent_bytes = len(body)
-        x.link.plain_reply(x, status, lines, length, body)
+        x.link.transport.write(replies.plain(x, status, lines, length, body))
         if left:
             self._left = left
         else:

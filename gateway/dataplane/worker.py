@@ -170,8 +170,11 @@ class Worker:
         if x.problem is not None:
             code = x.problem.fault.code
             counts.problems[code] = counts.problems.get(code, 0) + 1
-        for step in x.pipe.end:
-            step(x)
+        try:
+            for step in x.pipe.end:
+                step(x)
+        except Exception as error:  # house: except what one policy breaks must not stop the rest
+            self.crashed(error)
 
     def failed(self, x: Exchange, problem: Problem) -> None:
         _LOG.warning(
@@ -221,7 +224,7 @@ class Worker:
         for x in tuple(self.running):
             if not x.over:
                 x.link.check_running(x, now_s)
-        if self._ticks % 5 == 0:
+        if self._ticks % 5 == 0 or self.access_log.many():
             self.access_log.flush()
         if self._ticks % 10:
             return

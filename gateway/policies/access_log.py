@@ -10,8 +10,8 @@ from msgspec import Struct
 from gateway.policy import Exchange, Policy, Stage, Tools
 
 _LINE = (
-    b'{"at_ms":%d,"id":"%b",%b,"route":"%b","method":"%b","path":"%b",'
-    b'"status":%d,"in_bytes":%d,"out_bytes":%d,"took_us":%d,"problem":"%b","client":"%b"}\n'
+    b'{"at_ms":%%d,"id":"%%b",%%b,"route":"%b","method":"%%b","path":"%%b",'
+    b'"status":%%d,"in_bytes":%%d,"out_bytes":%%d,"took_us":%%d,"problem":"%%b","client":"%%b"}\n'
 )
 
 _NOBODY = b'"consumer":"","key":""'
@@ -26,26 +26,25 @@ class _AccessLog:
 
     def __init__(self, config: Config, tools: Tools) -> None:
         self._write = tools.log.write
-        self._route = tools.route.name.encode() if tools.route else b""
+        self._line = _LINE % (tools.route.name.encode() if tools.route else b"")
         self._unix_minus_monotonic_s = tools.unix() - tools.monotonic()
 
     def on_end(self, x: Exchange) -> None:
         caller = x.caller
-        problem = x.problem
+        ended_s = x.progress_s
         self._write(
-            _LINE
+            self._line
             % (
-                (x.progress_s + self._unix_minus_monotonic_s) * 1000,
+                int((ended_s + self._unix_minus_monotonic_s) * 1000),
                 x.request_id,
                 caller.tag if caller is not None else _NOBODY,
-                self._route,
                 x.method,
                 x.path,
                 x.status,
                 x.received_bytes,
                 x.sent_bytes,
-                (x.progress_s - x.started_s) * 1_000_000,
-                problem.fault.code.encode() if problem is not None else b"",
+                int((ended_s - x.started_s) * 1_000_000),
+                b"" if x.problem is None else x.problem.fault.code.encode(),
                 x.client.encode(),
             )
         )

@@ -49,11 +49,8 @@ class _RequestId:
             x.trace = b"00-%b-%b-%b" % (found[1], span, found[2])
         else:
             x.trace = b"00-%b-%b-01" % (trace, span)
-        x.up.append((b"firmwire-request-id", x.request_id))
-        x.up.append((b"traceparent", x.trace))
-
-    def on_response(self, x: Exchange) -> None:
-        x.down.append((b"firmwire-request-id", x.request_id))
+        x.up_lines += b"firmwire-request-id: %b\r\ntraceparent: %b\r\n" % (x.request_id, x.trace)
+        x.down_lines += b"firmwire-request-id: %b\r\n" % x.request_id
 
 
 POLICY = Policy(
