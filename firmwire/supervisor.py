@@ -238,8 +238,8 @@ def serve_command(name: str) -> tuple[str, ...]:
 
 
 def child_environment(home: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """The parent's environment with the home folder and what the composition decided."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "FIRMWIRE_HOME": home, **extra}
+    """The parent's environment, what the composition decided, and always this home folder."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **extra, "FIRMWIRE_HOME": home}
 
 
 async def _answers(port: int, path: str) -> bool:

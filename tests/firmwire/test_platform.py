@@ -51,6 +51,13 @@ def test_what_the_operator_set_wins(platform: Platform, monkeypatch: pytest.Monk
     assert platform.environment()["FIRMWIRE_PROCESS_ALLOW_SELF_RELEASE"] == "false"
 
 
+def test_the_home_of_a_platform_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo never works in the folder of the installation that the environment names."""
+    monkeypatch.setenv("FIRMWIRE_HOME", str(tmp_path / "installation"))
+    platform = Platform(home=tmp_path / "demo", ports=Ports.free())
+    assert platform.environment()["FIRMWIRE_HOME"] == str(tmp_path / "demo")
+
+
 def test_nothing_of_the_sandbox_without_it(tmp_path: Path) -> None:
     """A real installation gets no simulator, no demo credentials and no self release."""
     platform = Platform(home=tmp_path / "home", ports=Ports.free(), with_sandbox=False)
