@@ -38,16 +38,16 @@ class Counts:
 def exposition(
     by_route: Mapping[str, Counts],
     gauges: Mapping[str, float],
-    versions: Mapping[bytes, int] | None = None,
+    versions: Mapping[bytes, list[int]] | None = None,
 ) -> bytes:
     """All of it. gauges: name to value; a name may carry labels, those of one name together.
 
-    versions: requests by the dated version they were in.
+    versions: requests by the dated version they were in, a cell each.
     """
     lines: list[str] = ["# TYPE firmwire_gateway_version_requests_total counter"]
     lines += (
         f'firmwire_gateway_version_requests_total{{version="{version.decode()}"}} {number}'
-        for version, number in sorted((versions or {}).items())
+        for version, (number,) in sorted((versions or {}).items())
     )
     before = ""
     for name, value in gauges.items():

@@ -30,11 +30,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Known:
-    """A version as this route serves it. life: only when it may end."""
+    """A version as this route serves it. life: only when it may end. asked: how often, one cell."""
 
-    __slots__ = ("life", "lines", "successor")
+    __slots__ = ("asked", "life", "lines", "successor", "version")
 
-    def __init__(self, version: str, lives: tuple[Life, ...], tier: str) -> None:
+    def __init__(self, version: str, lives: tuple[Life, ...], tier: str, asked: list[int]) -> None:
+        self.version = version.encode()
+        self.asked = asked
         life = next((life for life in lives if life.version == version), None)
         self.successor = successor_of(version, versions(), lives)
         told: tuple[Pair, ...] = ((HEADER, version.encode()), (b"vary", HEADER))
@@ -47,22 +49,27 @@ class _Known:
 class _Version:
     def __init__(self, tools: Tools, tier: str) -> None:
         self._unix = tools.unix
-        self._known = {v.encode(): _Known(v, tools.versions, tier) for v in versions()}
-        self._head = head().encode()
-        self._counts: MutableMapping[bytes, int] = tools.memory("versions")
+        asked: MutableMapping[bytes, list[int]] = tools.memory("versions")
+        self._known = {
+            v.encode(): _Known(v, tools.versions, tier, asked.setdefault(v.encode(), [0]))
+            for v in versions()
+        }
+        self._head = self._known[head().encode()]
+        self._pinned = {**self._known, b"": self._head}
 
     def on_request(self, x: Exchange) -> Problem | None:
         told = x.known.get(HEADER)
-        if told is None:
+        known: _Known | None
+        if told is not None:
+            known = self._known.get(told)
+        else:
             caller = x.caller
-            told = (caller.version_pin if caller is not None else b"") or self._head
-        known = self._known.get(told)
+            known = self._head if caller is None else self._pinned.get(caller.version_pin)
         if known is None:
             return self._unknown()
-        x.version = told
-        x.down += known.lines
-        counts = self._counts
-        counts[told] = counts.get(told, 0) + 1
+        x.version = known.version
+        x.down.extend(known.lines)
+        known.asked[0] += 1
         return None if known.life is None else self._judged(known, known.life)
 
     def still(self, x: Exchange) -> bool:

@@ -23,7 +23,7 @@ JSON = "application/json"
 
 @pytest.fixture
 def dated(gate):
-    gate.plan = Plan("gold", ("process:*",), 1e6, 100_000)
+    gate.plan = Plan("gold", ("process:*",))
     gate.route = {"prefix": "/process/v1", "policies": {
         "authenticate": {}, "authorise": {"scope": "process"}, "size_limit": {}}}  # fmt: skip
     gate.key_rows = (gate.row(gate.key, scopes=()),)

@@ -67,7 +67,8 @@ def test_header_before_pin_before_head():
         assert x.version.decode() == version
         assert values(x, b"firmwire-version") == [version]
         assert values(x, b"vary") == ["firmwire-version"]
-    assert memory["versions"] == {b"2026-11-08": 1, b"2026-11-15": 1, HEAD.encode(): 1}
+    asked_for = {version: number for version, (number,) in memory["versions"].items() if number}
+    assert asked_for == {b"2026-11-08": 1, b"2026-11-15": 1, HEAD.encode(): 1}
 
 
 def test_a_stranger_is_at_head():
@@ -217,9 +218,9 @@ def test_which_routes_are_dated(prefix, config, dated):
 @pytest.fixture
 def dated(gate):
     """The route is the process tier's, and so is the plan."""
-    gate.plan = Plan("gold", ("process:*",), 1e6, 100_000)
+    gate.plan = Plan("gold", ("process:*",))
     gate.route = {"prefix": "/process/v1", "policies": {
-        "authenticate": {}, "authorise": {"scope": "process"}, "rate_limit": {}}}  # fmt: skip
+        "authenticate": {}, "authorise": {"scope": "process"}}}  # fmt: skip
     gate.key_rows = (gate.row(gate.key, scopes=()),)
     gate.publish()
     return gate
