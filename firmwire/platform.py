@@ -19,7 +19,8 @@ from sandbox.firm.into_kantata import CLIENT_ID as KANTATA_CLIENT
 from sandbox.firm.load import secrets_in
 
 TIERS = ("control", "system", "process", "experience")
-AFTER = {"experience": ("process",)}  # it follows the other's events from its first moment
+# Who calls others from its first moment on; the gateway has its own line below.
+AFTER = {"process": ("sandbox", "system"), "experience": ("process",)}
 # How many times longer than for a small firm things may take before somebody gives up.
 PATIENCE = {"S": 1, "M": 4, "L": 12, "none": 1}
 VENDORS = ("float", "kantata", "netsuite", "salesforce", "workday")
@@ -97,7 +98,11 @@ class Platform(Struct, frozen=True, kw_only=True):
         """In the order they start; each finds those before it."""
         ports = self.ports
         first = [_child("sandbox", ports.sandbox, "/_sandbox")] if self.with_sandbox else []
-        rest = [_child(name, getattr(ports, name), after=AFTER.get(name, ())) for name in TIERS]
+        here = {*TIERS, *(child.name for child in first)}
+        rest = [
+            _child(name, getattr(ports, name), after=tuple(here.intersection(AFTER.get(name, ()))))
+            for name in TIERS
+        ]
         gateway = Child(
             name="gateway",
             command=serve_command("gateway"),
