@@ -77,6 +77,18 @@ class Table(Generic[T]):
         return best
 
 
+def document_route() -> Route:
+    """The OpenAPI documents, for everybody; its policy answers all of it, no upstream is asked."""
+    return Route(
+        name="openapi",
+        prefix="/openapi",
+        upstream="process",
+        policies={"documents": {}},
+        methods=("GET", "HEAD"),
+        public=True,
+    )
+
+
 def tier_routes() -> tuple[Route, ...]:
     """The three tiers under their own paths; each asks for a scope of its tier."""
     return tuple(

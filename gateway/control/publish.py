@@ -21,7 +21,7 @@ from gateway.control.tables import api_key, consumer, plan, published
 from gateway.control.version_store import lives
 from gateway.pipeline import PipeRefused, examine
 from gateway.policy import Policy
-from gateway.routes import Route, Upstream, tier_routes
+from gateway.routes import Route, Upstream, document_route, tier_routes
 from gateway.settings import ControlSettings
 from gateway.snapshot import Consumer, Key, Plan, Snapshot, SnapshotRefused, check, encode
 
@@ -43,7 +43,7 @@ class Publisher:
         self.policies = plugs("gateway.policies", "POLICY", Policy)
         self._examined: tuple[Route, ...] = ()
         self._upstreams = upstreams(settings)
-        self._routes = settings.routes or tier_routes()
+        self._routes = settings.routes or (*tier_routes(), document_route())
         self._hosts = settings.hosts
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)

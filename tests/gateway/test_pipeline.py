@@ -31,6 +31,7 @@ def test_the_order_of_our_own_policies():
     expected = (
         "access_log", "request_id", "usage", "size_limit", "authenticate", "authorise", "version",
         "quota", "rate_limit", "translate", "cache",
+        "documents",
     )  # fmt: skip
     assert expected == order(plugs("gateway.policies", "POLICY", Policy))
 
