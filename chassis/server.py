@@ -95,7 +95,7 @@ def _server(service: Service) -> _Server:
     return _Server(
         uvicorn.Config(
             service.app, http="httptools", ws="none", lifespan="on", log_config=None,
-            access_log=False, server_header=False, date_header=False,
+            access_log=False, server_header=False, date_header=False, proxy_headers=False,
             timeout_graceful_shutdown=DRAIN_S, timeout_keep_alive=75,
         )
     )  # fmt: skip

@@ -53,6 +53,25 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     limits: Limits = Limits()
 
 
+class IdentitySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who somebody is. access_token_s, refresh_days: how long tokens and grants live. logins,
+    token_requests: limits for one address, e.g. `10/minute;100/hour`, counted in limits_url.
+    trusted_hops: proxies before the admin port. loopback_issuers: http on this machine, for tests.
+    oidc_*: where admins sign in, besides local passwords.
+    """
+
+    access_token_s: Annotated[int, Meta(ge=30, le=3600)] = 600
+    refresh_days: Annotated[int, Meta(ge=1, le=365)] = 30
+    logins: str = "10/minute;100/hour"
+    token_requests: str = "120/minute"
+    limits_url: str = ""
+    trusted_hops: Annotated[int, Meta(ge=0, le=5)] = 0
+    loopback_issuers: bool = False
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: Secret | None = None
+
+
 class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The control plane. database_url: empty is SQLite under the home folder.
 
@@ -74,6 +93,7 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     hosts: tuple[str, ...] = ()
     admin_url: Address = ""
     issuer_url: Address = ""
+    identity: IdentitySettings = IdentitySettings()
 
     @property
     def admins_at(self) -> str:

@@ -12,7 +12,15 @@ from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
-from gateway.control import api_audit, api_keys, api_state, api_usage, api_versions, store
+from gateway.control import (
+    api_audit,
+    api_identity,
+    api_keys,
+    api_state,
+    api_usage,
+    api_versions,
+    store,
+)
 from gateway.control.asked import Asked, Limit, actor, database, publisher
 from gateway.control.shapes import ConsumerDraft, ConsumerView, PlanDraft, PlanView
 from gateway.control.tokens import only_admins, only_data_planes
@@ -99,7 +107,7 @@ admin = Router(
     path="/admin/v1",
     route_handlers=[
         plans, plan, set_plan, remove_plan, consumers, consumer, set_consumer, remove_consumer,
-        routes, *api_keys.HANDLERS, *api_audit.HANDLERS,
+        routes, *api_keys.HANDLERS, *api_audit.HANDLERS, *api_identity.HANDLERS,
         *api_usage.HANDLERS, *api_versions.HANDLERS,
         *api_state.HANDLERS,
     ],

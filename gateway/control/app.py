@@ -4,6 +4,7 @@ Owns   its composition; the first plans and the bootstrap secret of a first star
 Fails  at start, when the database cannot be opened or the configuration is refused.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +16,22 @@ from chassis import identity
 from chassis.database import Database, url_of
 from chassis.service import Service, service
 from gateway import tokens as shared
-from gateway.control import api, api_keys, api_usage, store, tables, tokens, usage_store
+from gateway.control import (
+    api,
+    api_identity,
+    api_keys,
+    api_usage,
+    store,
+    tables,
+    tokens,
+    usage_store,
+)
 from gateway.control.publish import Publisher
 from gateway.control.shapes import ConsumerDraft, PlanDraft
+from gateway.identity import signing
+from gateway.identity.app import identity_app
+from gateway.identity.house import house_of
+from gateway.identity.issuers import Keeper
 from gateway.keys import peppers
 from gateway.settings import ControlSettings
 
@@ -37,29 +51,41 @@ FIRST_PLANS = {
 def control_plane(settings: ControlSettings, home: Path) -> Service:
     """The service; its lifespan opens the database and publishes the first snapshot."""
     database = Database(url_of(home, "gateway", settings.database_url), name="gateway")
+    mount = api_identity.Mount()
 
     @asynccontextmanager
     async def living(app: Litestar) -> AsyncIterator[None]:
         database.migrate("gateway.control.migrations")
         await database.write(lambda connection: _first_start(connection, home))
         await database.write(usage_store.forget)
+        secrets = peppers(home)
+        await database.write(lambda connection: signing.current(connection, secrets))
         publisher = Publisher(database, settings)
         await publisher.begin()
         app.state.database = database
         app.state.publisher = publisher
-        app.state.peppers = peppers(home)
+        app.state.settings = settings
+        app.state.peppers = secrets
         app.state.leak_grace_s = 0
         app.state.secure_cookies = settings.admins_at.startswith("https:")
         given = settings.token
         app.state.data_plane_token = given.reveal() if given else shared.data_plane(home)
+        keeper = Keeper(database, publisher, loopback=settings.identity.loopback_issuers)
+        app.state.keeper = keeper
+        mount.app = identity_app(house_of(database, publisher, settings, secrets))
+        keeping = asyncio.create_task(keeper.run())
         try:
             yield
         finally:
+            keeping.cancel()
             await database.aclose()
 
     return service(
         "control",
-        handlers=[api.admin, api.snapshot, api_keys.report_leak, api_usage.push],
+        handlers=[
+            api.admin, api.snapshot, api_keys.report_leak, api_usage.push,
+            *mount.handlers(),
+        ],
         verifier=identity.Verifier(identity.ensure(home)),
         ready={"database": database.check},
         lifespan=[living],

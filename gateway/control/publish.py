@@ -19,6 +19,7 @@ from contracts.problem import Fault, Problem
 from gateway.control.applied import applied_of
 from gateway.control.tables import api_key, consumer, plan, published
 from gateway.control.version_store import lives
+from gateway.identity import published as identity_published
 from gateway.pipeline import PipeRefused, examine
 from gateway.policy import Policy
 from gateway.routes import Route, Upstream, document_route, tier_routes
@@ -45,6 +46,8 @@ class Publisher:
         self._upstreams = upstreams(settings)
         self._routes = settings.routes or (*tier_routes(), document_route())
         self._hosts = settings.hosts
+        self._settings = settings
+        self._own_routes = identity_published.routes_of(settings)
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)
         self._encoded = b""
@@ -57,7 +60,7 @@ class Publisher:
     async def begin(self) -> None:
         """Take up the stored version; a changed configuration counts as a change."""
         configured = hashlib.sha256(
-            msgspec.json.encode((self._upstreams, self._routes, self._hosts))
+            msgspec.json.encode((self._upstreams, self._routes + self._own_routes, self._hosts))
         ).hexdigest()
         await self._publish(await self._database.write(lambda c: self._started(c, configured)))
 
@@ -129,10 +132,13 @@ class Publisher:
         named = {upstream.name: upstream for upstream in self._upstreams}
         named |= {found.name: found for found in applied_of(connection, "upstream", Upstream)}
         hosts = applied_of(connection, "hosts", tuple[str, ...])
+        routes = tuple(applied_of(connection, "route", Route)) or self._routes
+        taken = {route.name for route in routes}
+        known = identity_published.known(connection, self._settings)
         snapshot = Snapshot(
             version=connection.execute(select(published.c.version)).scalar_one(),
             upstreams=tuple(named.values()),
-            routes=tuple(applied_of(connection, "route", Route)) or self._routes,
+            routes=routes + tuple(r for r in self._own_routes if r.name not in taken),
             plans=tuple(
                 Plan(
                     row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month,
@@ -154,6 +160,9 @@ class Publisher:
             ),
             hosts=hosts[0] if hosts else self._hosts,
             versions=lives(connection),
+            issuers=known.issuers,
+            clients=known.clients,
+            revoked=known.revoked,
         )  # fmt: skip
         check(snapshot)
         if snapshot.routes != self._examined:
@@ -172,6 +181,8 @@ def upstreams(settings: ControlSettings) -> tuple[Upstream, ...]:
         ("experience", settings.experience_url),
     ):
         named.setdefault(tier, Upstream(tier, tuple(part.strip() for part in url.split(","))))
+    for own in identity_published.upstreams_of(settings):
+        named.setdefault(own.name, own)
     return tuple(named.values())
 
 

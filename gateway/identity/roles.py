@@ -22,11 +22,10 @@ _MAY: dict[Role, frozenset[str]] = {
     "operator": frozenset(
         {f"{thing}:read" for thing in _LOOK | _HAND | {"audit", "issuers"}}
         | {f"{thing}:write" for thing in _HAND}
-        | {"signing_keys:read"}
+        | {"signing:read"}
     ),
     "auditor": frozenset(
-        f"{thing}:read"
-        for thing in _LOOK | {"audit", "clients", "issuers", "admins", "signing_keys"}
+        f"{thing}:read" for thing in _LOOK | {"audit", "clients", "issuers", "admins", "signing"}
     ),
     "support": frozenset({f"{thing}:read" for thing in _LOOK | {"clients"}} | {"quotas:write"}),
     "user": frozenset(),

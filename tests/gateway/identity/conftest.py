@@ -1,5 +1,6 @@
 """The control plane's database, migrated and empty, and rows that tests need in it."""
 
+import asyncio
 import hashlib
 import json
 
@@ -8,13 +9,21 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 from sqlalchemy import insert
 
-from chassis import clock
+from chassis import clock, identity
 from chassis.database import Database, url_of
+from chassis.discovery import plugs
 from contracts.ids import uuid7
+from gateway import keys, tokens
 from gateway.control.tables import admin_token
+from gateway.dataplane.access import LogFile
+from gateway.dataplane.feed import Feed
+from gateway.dataplane.worker import Worker
 from gateway.identity import sessions
 from gateway.identity.jose import b64
 from gateway.identity.tables import person
+from gateway.policy import Policy
+from gateway.settings import Limits
+from gateway.snapshot import Shelf
 
 
 @pytest.fixture
@@ -93,3 +102,34 @@ class Maker:
 @pytest.fixture
 def maker():
     return Maker(int(clock.now().timestamp()))
+
+
+class Plane:
+    """A data plane fed by a control plane: `async with Plane(home, url) as plane`."""
+
+    def __init__(self, home, url: str) -> None:
+        identity.ensure(home)
+        self.worker = Worker(
+            limits=Limits(drain_s=0.1),
+            peppers=keys.peppers(home),
+            signer=identity.Signer.of(home, "gateway"),
+            policies=plugs("gateway.policies", "POLICY", Policy),
+            access_log=LogFile(home / "access.jsonl"),
+        )
+        shelf = Shelf(home / "gateway" / "snapshot")
+        self.feed = Feed(self.worker, shelf, url, lambda: tokens.data_plane(home))
+
+    async def __aenter__(self):
+        self.port = await self.worker.listen("127.0.0.1", 0)
+        self.asking = asyncio.create_task(self.feed.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.asking.cancel()
+        await asyncio.gather(self.asking, return_exceptions=True)
+        await self.worker.drain()
+
+
+@pytest.fixture(name="Plane")
+def plane_class():
+    return Plane

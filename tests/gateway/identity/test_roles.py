@@ -11,7 +11,7 @@ def test_only_admins_do_what_nobody_named():
     assert [role for role in ROLES if may(role, "something_new:write")] == ["admin"]
     assert [role for role in ROLES if may(role, "admins:write")] == ["admin"]
     assert [role for role in ROLES if may(role, "issuers:write")] == ["admin"]
-    assert [role for role in ROLES if may(role, "signing_keys:write")] == ["admin"]
+    assert [role for role in ROLES if may(role, "signing:write")] == ["admin"]
 
 
 def test_who_looks_changes_nothing():
