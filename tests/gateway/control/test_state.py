@@ -47,7 +47,7 @@ async def test_applying_twice_is_applying_once(admin):
         ("added", "plan", "trial"), ("added", "consumer", "ben"), ("added", "upstream", "reports"),
         ("added", "route", "invoices"), ("changed", "hosts", "hosts"),
         ("removed", "route", "system"), ("removed", "route", "process"),
-        ("removed", "route", "experience"),
+        ("removed", "route", "experience"), ("removed", "route", "openapi"),
     } == set(told(first))  # fmt: skip
     state = await admin.state()
     assert ([*state.routes], state.hosts) == (["invoices"], ("api.firm.example",))
