@@ -18,6 +18,7 @@ from msgspec import DecodeError, Raw, ValidationError
 from chassis import problems, travel
 from chassis.idempotency import Memory, answered_once
 from chassis.signature import ABSENT, Call, Parameter, Place, calls
+from contracts.paging import FEED_LIMIT_MAX, LIMIT_MAX
 from contracts.problem import Fault, FieldError, Problem
 
 JSON = "application/json"
@@ -118,9 +119,18 @@ async def _arguments(call: Call, request: AnyRequest) -> dict[str, Any]:
             _take(found, parameter, request.headers.get(parameter.wire), wrong)
         else:
             _take(found, parameter, sent.get(parameter.wire), wrong)
+    _limited(call, found, wrong)
     if wrong:
         raise problems.invalid(*wrong)
     return found
+
+
+def _limited(call: Call, found: Mapping[str, Any], wrong: list[FieldError]) -> None:
+    """The size of a page is held to its bounds here, for every list; nothing is clamped."""
+    size = found.get("limit")
+    most = LIMIT_MAX if call.has("cursor") else FEED_LIMIT_MAX
+    if call.one(Place.QUERY) and isinstance(size, int) and not 1 <= size <= most:
+        wrong.append(FieldError("?limit", "is out of bounds", f"Between 1 and {most}."))
 
 
 def _query(call: Call, request: AnyRequest, wrong: list[FieldError]) -> Mapping[str, Any]:

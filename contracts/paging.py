@@ -7,6 +7,10 @@ from msgspec import Struct
 T = TypeVar("T")
 
 LIMIT_MAX = 1000
+"""Of a list that goes on by `cursor`; more, or less than one, is refused where ports are served."""
+
+FEED_LIMIT_MAX = 5000
+"""Of a list that goes on by a position, as the event log."""
 
 
 class Page(Struct, Generic[T], frozen=True):

@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 from chassis import clock, stopping
 from chassis.database import Database
 from contracts.events import CloudEvent
+from contracts.paging import FEED_LIMIT_MAX
 from contracts.ports.process.events import EventPage
 from contracts.problem import Fault, Problem
 from process_apis import events
 
-LIMIT_MAX = 5_000
 WAIT_MAX_S = 30.0
 LOOK_AGAIN_S = 0.5
 QUIET_S = 15.0
@@ -36,7 +36,7 @@ class EventsPort:
         self, after: int = 0, limit: int = 500, wait_s: float = 0.0, types: str | None = None
     ) -> EventPage:
         prefixes = tuple(part for part in (types or "").split(",") if part)
-        size = max(1, min(limit, LIMIT_MAX))
+        size = max(1, min(limit, FEED_LIMIT_MAX))
         until = clock.monotonic() + max(0.0, min(wait_s, WAIT_MAX_S))
         while True:
             seen = events.generation()

@@ -342,3 +342,12 @@ def _read_until(process, word):
         if line.strip() == word:
             return
     raise AssertionError(f"it never said {word}")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "5001", "9" * 30])
+async def test_a_page_of_an_impossible_size_is_refused(http, shop, limit):
+    """Not clamped in silence: the caller hears which field is wrong, and nothing is asked."""
+    response = await http.get(f"/orders?limit={limit}")
+    assert (response.status_code, code(response)) == (422, "invalid")
+    assert [error["pointer"] for error in response.json()["errors"]] == ["?limit"]
+    assert shop.seen == []
