@@ -15,6 +15,7 @@ import pytest
 
 from chassis import clock
 from contracts.ports.system.erp import Erp
+from contracts.ports.system.psa import ApprovalRequest
 from contracts.problem import Fault, Problem
 from sandbox.faults import Match, Rule
 from sandbox.serve import running
@@ -336,3 +337,18 @@ async def test_refused_content_names_the_work_item(erp, which, code):
         await erp.connector.post_invoice(getattr(erp.own, which)())
     assert caught.value.fault is Fault.VENDOR_REJECTED
     assert caught.value.vendor.exception_code == code
+
+
+async def test_kantata_approves_more_entries_than_a_page_holds(tmp_path):
+    """Ids go out in pages of the vendor's size, and every one of them is approved."""
+    async with open_world("kantata", tmp_path) as made:
+        ids = [str(number) for number in range(1, 252)]
+        sheets = {"91": ids[:100], "92": ids[100:200], "93": ids[200:]}
+        rows = [made.own.submission(sheet, on) for sheet, on in sheets.items()]
+        made.store.bulk_put("timesheet_submissions", rows)
+        rows = [made.own.waiting(id, sheet) for sheet, on in sheets.items() for id in on]
+        made.store.bulk_put("time_entries", rows)
+        await made.connector.approve_time(ApprovalRequest(entry_ids=tuple(ids)))
+        approved = [made.store.get("time_entries", id)["approved"] for id in ids]
+        assert approved == [True] * len(ids)
+        assert made.house.calls["GET", "/api/v1/{collection}", "200"] == 2

@@ -149,7 +149,9 @@ class Tryton:
         ]
 
     async def approve_time(self, body: ApprovalRequest) -> None:
-        """Nothing to do: Tryton has no approval, the firm's policy is in our settings."""
+        """Nothing to do where written is approved; else there is nobody to ask."""
+        if self._settings.approval != "implicit":
+            raise Problem(Fault.CONFLICT, "Tryton has no approval, and no policy stands for it.")
 
     async def project_by_reference(self, reference: str) -> Placed | None:
         found = await self._coded(reference)

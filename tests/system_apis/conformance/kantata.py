@@ -63,3 +63,16 @@ def growing(store):
         yield lambda c: c.changes("project")
     finally:
         del RESOURCES["workspaces"].fields["brand_new"]
+
+
+def waiting(id, submission):
+    """A time entry that somebody has handed in."""
+    doc = {"workspace_id": "1", "story_id": "1", "user_id": "1", "time_in_minutes": 60}
+    doc |= {"date_performed": "2026-02-03", "approved": False, "active_submission_id": submission}
+    return Row(id, doc)
+
+
+def submission(id, entries):
+    """What its approver decides on."""
+    doc = {"workspace_id": "1", "user_id": "1", "status": "pending", "time_entry_ids": entries}
+    return Row(id, doc)

@@ -334,3 +334,13 @@ async def test_wrong_credentials_are_told_as_such(opened):
     assert (await fault_of(wrong.changes("project"))).fault is (Fault.VENDOR_AUTH)
     assert (await wrong.health()).state == "DOWN"
     await wrong.aclose()
+
+
+async def test_approval_nobody_stands_for_is_a_conflict(opened):
+    """Where written time is not approved time, Tryton has nobody who could approve it."""
+    struck = opened(approval="none")
+    try:
+        asked = struck.approve_time(ApprovalRequest(entry_ids=("1",)))
+        assert (await fault_of(asked)).fault is Fault.CONFLICT
+    finally:
+        await struck.aclose()
