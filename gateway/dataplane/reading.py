@@ -6,6 +6,7 @@ Source RFC 9112 sections 2 and 7.1 (parsing, chunks); RFC 9110 section 7.8 (Upgr
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
 
 HEAD_FED_BYTES = 65_536
 HELD, UPSTREAM, QUEUE, SWITCH = 1, 2, 4, 8  # why no bytes are taken for now
+# The parser takes more, and does not tell: other spaces, other protocols.
+_FIRST = re.compile(rb"[A-Z]+ [^ \t\r\n]+ HTTP/1\.[01]\r\n").match
 
 
 class Reading(asyncio.Protocol):
     """The half of a connection that reads; `Downstream` is the half that acts."""
 
     __slots__ = (
-        "_began", "_deaf", "_head_fed", "_headers", "_hops", "_in_head", "_line",
-        "_lingers_until_s", "_memo", "_monotonic", "_parser", "_paused", "_queue", "_reading",
-        "active_s", "client", "transport", "worker",
+        "_began", "_deaf", "_first", "_head_fed", "_headers", "_hops", "_in_head", "_line",
+        "_lingers_until_s", "_memo", "_monotonic", "_parser", "_paused", "_queue",
+        "_reading", "_tail", "active_s", "client", "transport", "worker",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -43,6 +46,8 @@ class Reading(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._reading: Exchange | None = None
         self._headers: list[Pair] = []
+        self._first = b""  # of a first line that is not whole yet
+        self._tail = b""  # the last bytes fed of a message
         self._memo: Memo | None = None
         self._line: tuple[Exchange, bytes, bytes] | None = None
         self._in_head = self._began = self._deaf = False
@@ -52,7 +57,9 @@ class Reading(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.active_s = self._monotonic()
-        between = self._reading is None
+        if self._lingers_until_s:
+            return
+        between = self._reading is None and not self._first
         if (
             (memo := self._memo) is not None
             and between
@@ -66,8 +73,61 @@ class Reading(asyncio.Protocol):
             except Exception as error:  # house: except one bad policy is one 500
                 self._crashed(error)
             return
-        if self._lingers_until_s:
-            return
+        if between and data.find(b"\r\n\r\n") == len(data) - 4 and _FIRST(data):
+            self._feed(data)
+        else:
+            self._piecewise(data)
+        if len(self._queue) > 1:
+            self._pause(QUEUE)
+        if self._line is not None:
+            x, line, forward = self._line
+            self._line = None
+            if between and self._reading is None and not self._deaf:
+                self._memo = remember(x, data, line, forward) or self._memo
+
+    def _piecewise(self, data: bytes) -> None:
+        """Each first line is judged before the parser sees its end."""
+        at, end = 0, len(data)
+        while at < end and not self._deaf:
+            if self._paused & SWITCH:
+                self._parser.feed_data(data[at:])
+                return
+            if self._reading is None or self._first:
+                stop = data.find(b"\n", at) + 1
+                self._first += data[at : stop or end]
+                if not stop:
+                    self._feed(data[at:])
+                    self._tail = self._first[-3:]
+                    return
+                line, self._first = self._first, b""
+                self._tail = line[: -(stop - at)][-3:]
+                if line == b"\r\n":  # an empty line before a request is no harm
+                    self._feed(data[at:stop])
+                    at = stop
+                    continue
+                if not _FIRST(line):
+                    self._unreadable("The first line is not METHOD, address, HTTP/1.1.")
+                    return
+            stop = self._piece_end(data, at)
+            if not self._feed(data[at:stop]):
+                return
+            self._tail = b"" if self._reading is None else (self._tail + data[at:stop])[-3:]
+            at = stop
+
+    def _piece_end(self, data: bytes, at: int) -> int:
+        """Where a message may end at the earliest: nothing of the next may be fed with it."""
+        x = self._reading
+        if x is not None and not self._in_head and not x.chunked:
+            left_bytes = x.length_bytes - x.received_bytes
+            return len(data) if x.discard else min(len(data), at + left_bytes)
+        seam = (self._tail + data[at : at + 3]).find(b"\r\n\r\n")
+        if seam >= 0:
+            return at + seam + 4 - len(self._tail)
+        stop = data.find(b"\r\n\r\n", at)
+        return stop + 4 if stop >= 0 else len(data)
+
+    def _feed(self, data: bytes) -> bool:
+        """False when nothing more of this line can be read."""
         self._began = False
         try:
             self._parser.feed_data(data)
@@ -77,36 +137,28 @@ class Reading(asyncio.Protocol):
                 self._parser = tunnel
                 self._pause(SWITCH)
                 tunnel.feed_data(rest)
-                return
+                return True
             # An upgrade may be ignored (RFC 9110 section 7.8), and Java clients ask for h2c by
             # default. The parser has stopped behind the request; a new one goes on from there.
             self._parser = httptools.HttpRequestParser(self)
-            if rest:
-                self.data_received(rest)
-            return
+            return True
         except httptools.HttpParserCallbackError as error:
             self._crashed(error.__context__ or error)
-            return
+            return False
         except httptools.HttpParserError as error:
             self._unreadable(f"The request cannot be read: {error}.")
-            return
+            return False
         if self._in_head and not self._began:
             self._head_fed += len(data)
             if self._head_fed > HEAD_FED_BYTES:
                 self._unreadable("The head of the request is too long.")
-                return
+                return False
         elif (x := self._reading) is not None and x.chunked:
             x.wire_bytes += len(data)
             # Chunk heads, extensions and trailers are bytes too, and cost somebody memory.
             if x.wire_bytes > 8 * x.body_limit_bytes + HEAD_FED_BYTES:
                 self._too_large(x)
-        if len(self._queue) > 1:
-            self._pause(QUEUE)
-        if self._line is not None:
-            x, line, forward = self._line
-            self._line = None
-            if between and self._reading is None and not self._deaf:
-                self._memo = remember(x, data, line, forward) or self._memo
+        return True
 
     # What httptools calls.
 
@@ -121,7 +173,7 @@ class Reading(asyncio.Protocol):
             self._reading.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         x = self._reading
