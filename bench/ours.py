@@ -18,6 +18,7 @@ from chassis.discovery import plugs
 from gateway import app, keys
 from gateway.dataplane.access import LogFile
 from gateway.dataplane.worker import Worker
+from gateway.metering.limit import Limit
 from gateway.policy import Policy
 from gateway.routes import Route, Upstream, tier_routes
 from gateway.settings import Limits
@@ -25,6 +26,10 @@ from gateway.snapshot import Consumer, Key, Plan, Snapshot, decode, encode
 
 KEYS, ROUTES, CONSUMERS = 10_000, 1_000, 500
 SWAP_EVERY_S = 1.0
+LIMITS = (
+    Limit(name="rate", kind="rate", amount=1_000_000),
+    Limit(name="month", kind="quota", amount=10**12, period="month"),
+)
 
 
 async def main(home: Path, port: int, upstream_port: int, *, large: bool, swaps: bool) -> None:
@@ -71,7 +76,7 @@ def _snapshot(
         version=version,
         upstreams=(Upstream(name="system", urls=(f"http://127.0.0.1:{upstream_port}",)),),
         routes=tuple(routes),
-        plans=(Plan("gold", ("system:*",), 1e6, 100_000, 10**12),),
+        plans=(Plan("gold", ("system:*",), LIMITS),),
         consumers=tuple(consumers),
         keys=tuple(made),
     )

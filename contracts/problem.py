@@ -65,6 +65,12 @@ class Fault(Enum):
         Retry.ASK_FIRST,
         "The answer from inside could not be used",
     )
+    REDUCED_CAPACITY = (
+        "temporary_reduced_capacity",
+        503,
+        Retry.LATER,
+        "Less can be served than usual",
+    )
     VERSION_BROWNOUT = (
         "version_brownout",
         503,
@@ -138,6 +144,7 @@ class Problem(Exception):
 
     say: for the caller, no internal detail. because: only for our log. retry_after_s: seconds.
     errors: one per wrong field. vendor: the vendor's own words, when a vendor refused.
+    policies: names of the limits that refused; of this hop only, it does not travel on.
     """
 
     def __init__(
@@ -149,6 +156,7 @@ class Problem(Exception):
         retry_after_s: float | None = None,
         errors: tuple[FieldError, ...] = (),
         vendor: Vendor | None = None,
+        policies: tuple[str, ...] = (),
     ) -> None:
         super().__init__(f"{fault.code}: {say}")
         self.fault = fault
@@ -157,6 +165,7 @@ class Problem(Exception):
         self.retry_after_s = retry_after_s
         self.errors = errors
         self.vendor = vendor
+        self.policies = policies
 
     @property
     def ambiguous(self) -> bool:

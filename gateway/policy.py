@@ -15,6 +15,7 @@ from msgspec import Struct
 from contracts.principal import Principal
 from contracts.problem import Problem
 from gateway.lifecycle import Life
+from gateway.metering.limit import Limit
 from gateway.routes import Route
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.tunnel import Tunnel
     from gateway.dataplane.upstream import Upstream
     from gateway.identity.bearer import Bearers
+    from gateway.metering.meters import Meters
     from gateway.pipeline import Pipe
 
 Pair = tuple[bytes, bytes]
@@ -46,15 +48,14 @@ class Stage(IntEnum):
 class Caller:
     """A proven consumer as the snapshot knows it; made once a snapshot, shared by its requests.
 
-    expires_s: Unix seconds, 0 for never. rate_per_s, burst, quota_per_month: 0 when the plan
-    leaves it to the route. version_pin: of the key or else of its plan, b"" for head. free:
-    neither expiry nor networks to look at. tag: for the access log. proof, proof_until_s: the
-    signed assertion and until when to reuse it.
+    expires_s: Unix seconds, 0 for never. plan, limits: of its consumer. version_pin: of the key or
+    else of its plan, b"" for head. free: neither expiry nor networks to look at. tag: for the
+    access log. proof, proof_until_s: the signed assertion and until when to reuse it.
     """
 
     __slots__ = (
-        "burst", "consumer", "expires_s", "free", "key_id", "networks", "principal", "proof",
-        "proof_until_s", "quota_per_month", "rate_per_s", "tag", "version_pin",
+        "consumer", "expires_s", "free", "key_id", "limits", "networks", "plan", "principal",
+        "proof", "proof_until_s", "tag", "version_pin",
     )  # fmt: skip
 
     def __init__(
@@ -64,9 +65,8 @@ class Caller:
         *,
         expires_s: int = 0,
         networks: tuple[IPv4Network | IPv6Network, ...] = (),
-        rate_per_s: float = 0.0,
-        burst: int = 0,
-        quota_per_month: int = 0,
+        plan: str = "",
+        limits: tuple[Limit, ...] = (),
         version_pin: bytes = b"",
     ) -> None:
         self.principal = principal
@@ -74,9 +74,8 @@ class Caller:
         self.key_id = key_id
         self.expires_s = expires_s
         self.networks = networks
-        self.rate_per_s = rate_per_s
-        self.burst = burst
-        self.quota_per_month = quota_per_month
+        self.plan = plan
+        self.limits = limits
         self.version_pin = version_pin
         self.free = not expires_s and not networks
         self.tag = b'"consumer":"%b","key":"%b"' % (self.consumer.encode(), key_id.encode())
@@ -228,7 +227,7 @@ class Tools(Struct, frozen=True):
     memory: a policy's own table, kept when a snapshot is swapped. callers: by key hash.
     hashers: of keys, by pepper, newest first. monotonic, unix: seconds. share: this worker's.
     versions: those whose end was announced.
-    bearers: who is behind an access token.
+    bearers: who is behind an access token. meters: what counts limits.
     """
 
     route: Route | None
@@ -241,6 +240,7 @@ class Tools(Struct, frozen=True):
     share: Share = Share()
     versions: tuple[Life, ...] = ()
     bearers: "Bearers | None" = None
+    meters: "Meters | None" = None
 
 
 class Policy(Struct, frozen=True):

@@ -99,8 +99,7 @@ def tier_routes() -> tuple[Route, ...]:
             policies={
                 "authenticate": {},
                 "authorise": {"scope": tier},
-                "quota": {},
-                "rate_limit": {},
+                "meter": {},
                 "size_limit": {"limit_bytes": limit_bytes},
             },
             deadline_ms=deadline_ms,

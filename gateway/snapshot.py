@@ -6,14 +6,15 @@ Fails  SnapshotRefused: a snapshot that would let somebody in by accident, or th
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from gateway import lifecycle
 from gateway.keys import write_private
 from gateway.lifecycle import Life
+from gateway.metering.limit import Adjusted, Limit, repeated
 from gateway.routes import METHODS, Name, Route, Table, Upstream
 
 
@@ -22,16 +23,14 @@ class SnapshotRefused(ValueError):
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    """rate_per_s, burst, quota_per_month: 0 leaves it to the route, or to nobody.
+    """limits: all in force at once; a plan without a rate leaves that to the route.
 
     version_default: for keys without a pin of their own, and for tokens; head when empty.
     """
 
     name: Name
     scopes: tuple[str, ...]
-    rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
-    burst: Annotated[int, Meta(ge=0)] = 0
-    quota_per_month: Annotated[int, Meta(ge=0)] = 0
+    limits: tuple[Limit, ...] = ()
     version_default: str = ""
 
 
@@ -87,6 +86,7 @@ class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
     """version grows with every change. hosts: names we answer to; none means any.
 
     revoked: ids of tokens, and of whole grants, that would still be good by their expiry.
+    adjusted: counters that were reset, limits that were raised for a while.
     """
 
     version: int
@@ -100,6 +100,7 @@ class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
     issuers: tuple[Issuer, ...] = ()
     clients: tuple[Client, ...] = ()
     revoked: tuple[str, ...] = ()
+    adjusted: tuple[Adjusted, ...] = ()
 
 
 def within(scope: str, granted: frozenset[str]) -> bool:
@@ -145,6 +146,9 @@ def check(snapshot: Snapshot) -> None:
             raise SnapshotRefused(f"route {route.name} names no policies: denied by default")
         if wrong := set(route.methods) - set(METHODS):
             raise SnapshotRefused(f"route {route.name}: methods {sorted(wrong)}")
+    for plan in snapshot.plans:
+        if twice := repeated(plan.limits):
+            raise SnapshotRefused(f"plan {plan.name}: two limits are named {twice}")
     for consumer in snapshot.consumers:
         if consumer.plan not in plans:
             raise SnapshotRefused(f"consumer {consumer.name}: no plan {consumer.plan}")

@@ -33,17 +33,22 @@ from gateway.identity.app import identity_app
 from gateway.identity.house import house_of
 from gateway.identity.issuers import Keeper
 from gateway.keys import peppers
+from gateway.metering.limit import Limit
 from gateway.settings import ControlSettings
 
 _SYSTEM = "firmwire"
 FIRST_PLANS = {
     "internal": PlanDraft(
         scopes=("system:*", "process:*", "experience:*"),
-        rate_per_s=1000, burst=2000, reason="first start",
+        limits=(Limit(name="rate", kind="rate", amount=1000, burst=2000),), reason="first start",
     ),
     "partner": PlanDraft(
         scopes=("process:time:read", "process:time:write", "process:billing:read", "experience:*"),
-        rate_per_s=50, burst=100, quota_per_month=1_000_000, reason="first start",
+        limits=(
+            Limit(name="rate", kind="rate", amount=50, burst=100),
+            Limit(name="month", kind="quota", amount=1_000_000, period="month"),
+        ),
+        reason="first start",
     ),
 }  # fmt: skip
 

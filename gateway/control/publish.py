@@ -17,6 +17,7 @@ from chassis.database import Database
 from chassis.discovery import plugs
 from contracts.problem import Fault, Problem
 from gateway.control.applied import applied_of
+from gateway.control.store import limits_of
 from gateway.control.tables import api_key, consumer, plan, published
 from gateway.control.version_store import lives
 from gateway.identity import published as identity_published
@@ -141,7 +142,7 @@ class Publisher:
             routes=routes + tuple(r for r in self._own_routes if r.name not in taken),
             plans=tuple(
                 Plan(
-                    row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month,
+                    row.name, tuple(row.scopes), limits_of(row),
                     version_default=row.version_default,
                 )
                 for row in connection.execute(select(plan).order_by(plan.c.name))

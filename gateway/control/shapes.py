@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from gateway.keys import Environment
+from gateway.metering.limit import Limit, repeated
 from gateway.routes import Name
 
 Scope = Annotated[str, Meta(pattern=r"^(system|process|experience):(\*|[a-z_]+(:[a-z_]+)*)$")]
@@ -25,19 +26,19 @@ class PlanDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
 
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)]
-    rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
-    burst: Annotated[int, Meta(ge=0)] = 0
-    quota_per_month: Annotated[int, Meta(ge=0)] = 0
+    limits: tuple[Limit, ...] = ()
     version_default: str = ""
     reason: Text = ""
+
+    def __post_init__(self) -> None:
+        if twice := repeated(self.limits):
+            raise ValueError(f"limits: two are named {twice}")
 
 
 class PlanView(Struct, frozen=True):
     name: str
     scopes: tuple[str, ...]
-    rate_per_s: float
-    burst: int
-    quota_per_month: int
+    limits: tuple[Limit, ...] = ()
     version_default: str = ""
 
 

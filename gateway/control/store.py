@@ -4,6 +4,9 @@ Owns   the statements on the control plane's tables. Synchronous; called inside 
 Fails  NOT_FOUND, CONFLICT, INVALID.
 """
 
+from typing import Literal
+
+import msgspec
 from sqlalchemy import Connection, Table, delete, func, or_, select
 
 from contracts.paging import Page
@@ -12,15 +15,14 @@ from gateway.control import audit, version_store
 from gateway.control.rows import Found, invalid, like, named, page, put
 from gateway.control.shapes import ConsumerDraft, ConsumerView, PlanDraft, PlanView
 from gateway.control.tables import api_key, consumer, plan
+from gateway.metering.limit import Limit
 
 
 def put_plan(connection: Connection, name: str, draft: PlanDraft, actor: str) -> PlanView:
     """Make or replace."""
     values = {
         "scopes": list(draft.scopes),
-        "rate_per_s": draft.rate_per_s,
-        "burst": draft.burst,
-        "quota_per_month": draft.quota_per_month,
+        "limits": [msgspec.to_builtins(limit) for limit in draft.limits],
         "version_default": draft.version_default,
     }
     if draft.version_default:
@@ -123,12 +125,26 @@ def consumers_page(
     return page(found, limit, lambda view: view.name)
 
 
+def consumers_by_plan(connection: Connection) -> dict[str, int]:
+    """How many are on each plan that has any."""
+    wanted = select(consumer.c.plan, func.count()).group_by(consumer.c.plan)
+    return {name: number for name, number in connection.execute(wanted)}
+
+
+def count(connection: Connection, what: Literal["plan", "consumer"]) -> int:
+    """How many there are."""
+    table = plan if what == "plan" else consumer
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
 def plan_view(row: Found | None) -> PlanView:
     assert row is not None
-    return PlanView(
-        row.name, tuple(row.scopes), row.rate_per_s, row.burst, row.quota_per_month,
-        row.version_default,
-    )  # fmt: skip
+    return PlanView(row.name, tuple(row.scopes), limits_of(row), row.version_default)
+
+
+def limits_of(row: Found) -> tuple[Limit, ...]:
+    """Of a row of the table plan."""
+    return msgspec.convert(row.limits, tuple[Limit, ...])
 
 
 def consumer_view(row: Found | None) -> ConsumerView:

@@ -8,7 +8,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
-    Float,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -24,9 +23,7 @@ plan = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("scopes", JSON, nullable=False),
-    Column("rate_per_s", Float, nullable=False),
-    Column("burst", Integer, nullable=False),
-    Column("quota_per_month", BigInteger, nullable=False),
+    Column("limits", JSON, nullable=False, server_default="[]"),
     Column("version_default", String, nullable=False, server_default=""),
 )
 consumer = Table(

@@ -17,6 +17,7 @@ from gateway.dataplane.pool import Pool
 from gateway.identity.bearer import Bearers
 from gateway.keys import Peppers, hasher
 from gateway.lifecycle import Life
+from gateway.metering.meters import Meters
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
@@ -88,6 +89,7 @@ class Compiled:
         around.callers.clear()
         around.callers.update(self.callers)
         around.bearers.take(snapshot)
+        around.meters.adjust(snapshot.adjusted)
 
     def use_of(self, route: str) -> Use | None:
         """By the route's name."""
@@ -119,6 +121,7 @@ class Around:
         self._hashers: tuple[Callable[[bytes], bytes], ...] = ()
         self.callers: dict[bytes, Caller] = {}
         self.bearers = Bearers(unix, caller_of)
+        self.meters = Meters(monotonic, unix, share.count)
         self.by_route: dict[str, Counts] = {UNROUTED: Counts()}
 
     def use_pools(self, upstream_pool: Callable[[str], Pool]) -> None:
@@ -155,6 +158,7 @@ class Around:
             share=self._share,
             versions=versions,
             bearers=self.bearers,
+            meters=self.meters,
         )
 
 
@@ -189,9 +193,8 @@ def caller_of(key: Key, plan: Plan) -> Caller:
         key.id,
         expires_s=key.expires_s,
         networks=tuple(ip_network(network) for network in key.networks),
-        rate_per_s=plan.rate_per_s,
-        burst=plan.burst,
-        quota_per_month=plan.quota_per_month,
+        plan=plan.name,
+        limits=plan.limits,
         version_pin=(key.version_pin or plan.version_default).encode(),
     )
 
@@ -200,5 +203,5 @@ def _rest(snapshot: Snapshot) -> Snapshot:
     """Everything but what is compared piece by piece."""
     return structs.replace(
         snapshot, version=0, upstreams=(), routes=(), plans=(), consumers=(), keys=(), hosts=(),
-        issuers=(), clients=(), revoked=(),
+        issuers=(), clients=(), revoked=(), adjusted=(),
     )

@@ -203,6 +203,7 @@ class Worker:
             "firmwire_gateway_snapshots_refused": float(self._refused_snapshots),
             "firmwire_gateway_access_lines_lost": float(self.access_log.lost_lines),
         }
+        gauges.update(self._around.meters.metrics())
         for name, pool in self._pools.items():
             gauges.update(pool.gauges(name))
         return exposition(self._around.by_route, gauges, self._around.memory("versions"))
@@ -230,6 +231,7 @@ class Worker:
             return
         self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
         end_unwelcome(self.running, self.compiled)
+        self._around.meters.tick()
         for link in tuple(self._links):
             link.check_idle(now_s)
         for pool in self._pools.values():

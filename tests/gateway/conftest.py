@@ -13,6 +13,7 @@ from chassis.discovery import plugs
 from gateway import keys
 from gateway.dataplane.access import LogFile
 from gateway.dataplane.worker import Worker
+from gateway.metering.limit import Limit
 from gateway.policy import Policy
 from gateway.routes import Route, Upstream
 from gateway.settings import Limits
@@ -113,7 +114,8 @@ class Gate:
         self.key = keys.mint("live")
         self.version = 0
         self.port = 0
-        self.plan = Plan(name="gold", scopes=("system:*",), rate_per_s=1e6, burst=100_000)
+        fast = Limit(name="rate", kind="rate", amount=1_000_000)
+        self.plan = Plan(name="gold", scopes=("system:*",), limits=(fast,))
         self.key_rows = (self.row(self.key),)
         self.route: dict[str, Any] = {}
         self.more_routes: tuple[dict[str, Any], ...] = ()
@@ -140,8 +142,7 @@ class Gate:
         policies = {
             "authenticate": {},
             "authorise": {"scope": "system"},
-            "rate_limit": {},
-            "quota": {},
+            "meter": {},
             "size_limit": {},
         }
         values: dict[str, Any] = {

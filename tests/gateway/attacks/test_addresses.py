@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.dataplane import hops
+from gateway.metering.limit import Limit
 
 ADMIN = {
     "name": "admin", "prefix": "/system/v1/admin", "upstream": "system",
@@ -43,7 +44,8 @@ async def test_case_02_an_escaped_letter_is_the_letter_for_every_policy(gate, up
 
 async def test_case_02_one_bucket_for_every_spelling_and_every_path_parameter(gate, upstream):
     """The limit belongs to caller and route: no path makes a new one."""
-    gate.plan = gate.plan.__class__(name="gold", scopes=("system:*",), rate_per_s=0.001, burst=6)
+    slow = Limit(name="rate", kind="rate", amount=1, window_s=1000, burst=6)
+    gate.plan = gate.plan.__class__(name="gold", scopes=("system:*",), limits=(slow,))
     gate.publish()
     paths = ["/b/1", "/b/01", "/b/%31", "/b/2", "/b/1/", "/B/1", "/b/3", "/b/4"]
     asked = [(await gate.ask("GET", f"/system/v1{path}")).status for path in paths]

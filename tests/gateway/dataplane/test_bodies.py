@@ -22,7 +22,7 @@ def probe(gate):
         policy = Policy(Stage.TRANSLATE, Nothing, lambda config, tools: bound)
         gate.worker._policies = {**gate.worker._policies, "probe": policy}
         gate.route = {"policies": {
-            "authenticate": {}, "authorise": {"scope": "system"}, "rate_limit": {}, "quota": {},
+            "authenticate": {}, "authorise": {"scope": "system"}, "meter": {},
             "probe": {}, "size_limit": {"limit_bytes": 300_000},
         }}  # fmt: skip
         gate.publish()

@@ -1,0 +1,157 @@
+"""This file exists to keep all gauges of one worker, and to hand each request those that count it.
+
+Owns   gauges by key, for as long as they mean something; what admins adjusted; the counts of who
+       was turned away by which limit.
+Fails  never. Too many gauges: the idle ones go; when that is not enough, newcomers of the same
+       limit share one, so that nobody gets room by making up identities.
+"""
+
+from collections.abc import Callable, Iterable
+
+from gateway.metering import told
+from gateway.metering.gauges import Gauge, Held, Quota, Rate
+from gateway.metering.limit import Adjusted, Limit, raised
+from gateway.metering.periods import NS, Calendar
+from gateway.metering.who import key_of
+
+GAUGES_MOST = 200_000
+_CROWD = "everybody else"
+
+
+class Bound:
+    """The gauges of one caller on one route. policy: the header that names them."""
+
+    __slots__ = ("gauges", "held", "policy", "shadows")
+
+    def __init__(self, gauges: tuple[Gauge, ...], shadows: tuple[Gauge, ...]) -> None:
+        self.gauges = gauges
+        self.shadows = shadows
+        self.held = tuple(gauge for gauge in gauges if gauge.limit.kind == "concurrency")
+        self.policy = told.policy([gauge.limit for gauge in gauges])
+
+    def decide(self, cost: int, now_ns: int) -> int:
+        """0 and all of them counted it; else none did."""
+        for gauge in self.gauges:
+            if wait_ns := gauge.wait(cost, now_ns):
+                return wait_ns
+        for gauge in self.gauges:
+            gauge.take(cost, now_ns)
+        return 0
+
+    def nearest(self, now_ns: int) -> told.Pair:
+        """RateLimit of the one of which least is left."""
+        gauges = self.gauges
+        best = gauges[0]
+        left = best.left(now_ns)
+        for gauge in gauges[1:]:
+            its = gauge.left(now_ns)
+            if its * best.most < left * gauge.most:
+                best, left = gauge, its
+        return told.remaining(best, left, best.reset_ns(now_ns))
+
+
+class Meters:
+    """version: grows when what was bound before must be bound anew."""
+
+    def __init__(
+        self, monotonic: Callable[[], float], unix: Callable[[], float], workers: int = 1
+    ) -> None:
+        self._monotonic = monotonic
+        self._unix = unix
+        self._workers = workers
+        self._gauges: dict[str, Gauge] = {}
+        self._calendars: dict[str, Calendar] = {}
+        self._adjusted: dict[str, dict[str, Adjusted]] = {}
+        self._told: tuple[Adjusted, ...] = ()
+        self._sweep_at = GAUGES_MOST
+        self.version = 0
+        self.throttled: dict[str, int] = {}
+        self.shadowed: dict[str, int] = {}
+
+    def now_ns(self) -> int:
+        """Of the monotonic clock."""
+        return int(self._monotonic() * NS)
+
+    def adjust(self, adjusted: tuple[Adjusted, ...]) -> None:
+        """What a snapshot says. Callers are bound anew: their plans may have changed."""
+        self.version += 1
+        self._told = adjusted
+        now_s = self._unix()
+        self._adjusted = {}
+        for one in adjusted:
+            if one.amount and one.until_s <= now_s:
+                one = Adjusted(one.consumer, one.limit, one.generation)
+            self._adjusted.setdefault(one.consumer, {})[one.limit] = one
+
+    def tick(self) -> None:
+        """Once a second: a raise may have ended."""
+        now_s = self._unix()
+        for of_one in self._adjusted.values():
+            for one in of_one.values():
+                if one.amount and one.until_s <= now_s:
+                    self.adjust(self._told)
+                    return
+
+    def bind(
+        self, limits: Iterable[Limit], owner: tuple[str, ...], who: dict[str, str]
+    ) -> tuple[Gauge, ...]:
+        """owner: who set the limits: the plan, or a route. who: by what `per` may say."""
+        adjusted = self._adjusted.get(who.get("consumer", ""), {})
+        gauges = []
+        for limit in limits:
+            generation = 0
+            for name in ("", limit.name):
+                if (one := adjusted.get(name)) is not None:
+                    generation += one.generation
+                    if name and one.amount:
+                        limit = raised(limit, one.amount)
+            named = [f"{per}={who[per]}" for per in sorted(limit.per)]
+            if "consumer" not in limit.per and "key" not in limit.per:
+                named.append(f"of {who.get('plan', '')}")
+            parts = (*owner, limit.kind, limit.period, limit.name, str(generation))
+            gauges.append(self._gauge(limit, parts, named))
+        return tuple(gauges)
+
+    def metrics(self) -> dict[str, float]:
+        """By limit: how many were turned away, and how many would have been."""
+        shown = {"firmwire_gateway_limit_gauges": float(len(self._gauges))}
+        for name, counts in (("throttled", self.throttled), ("shadow_throttled", self.shadowed)):
+            for limit, number in sorted(counts.items()):
+                shown[f'firmwire_gateway_{name}{{limit="{limit}"}}'] = float(number)
+        return shown
+
+    def _gauge(self, limit: Limit, parts: tuple[str, ...], named: list[str]) -> Gauge:
+        key = key_of((*parts, *named))
+        gauge = self._gauges.get(key)
+        if gauge is None and len(self._gauges) >= self._sweep_at:
+            self._sweep()
+            if len(self._gauges) >= GAUGES_MOST:
+                key = key_of((*parts, _CROWD))
+                gauge = self._gauges.get(key)
+        if gauge is None:
+            gauge = self._gauges[key] = self._made(limit, key)
+        elif gauge.limit != limit:
+            gauge.define(limit, self._workers, self.now_ns())
+        return gauge
+
+    def _made(self, limit: Limit, key: str) -> Gauge:
+        if limit.kind == "rate":
+            return Rate(limit, self._workers)
+        if limit.kind == "quota":
+            return Quota(limit, self.calendar(limit.period), self._workers)
+        return Held(limit, self._workers)
+
+    def calendar(self, period: str) -> Calendar:
+        """Shared by all quotas of this kind of period."""
+        found = self._calendars.get(period)
+        if found is None:
+            found = self._calendars[period] = Calendar(period, self._unix)
+        return found
+
+    def _sweep(self) -> None:
+        """Forget what means the same as nothing; who still holds such a one is bound anew."""
+        now_ns = self.now_ns()
+        for key in [key for key, gauge in self._gauges.items() if gauge.idle(now_ns)]:
+            del self._gauges[key]
+        self._sweep_at = min(GAUGES_MOST, max(GAUGES_MOST // 2, 2 * len(self._gauges)))
+        self.version += 1
