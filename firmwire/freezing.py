@@ -8,6 +8,7 @@ Fails  by words, one line a finding; there is no way to wave one through. A brea
 
 import hashlib
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,9 @@ def _walked(root: Path, tier: str, versions: tuple[str, ...]) -> list[str]:
 
 
 def _unknown(root: Path) -> list[str]:
-    """A change that touches what there is not would never be walked."""
+    """A change that touches what there is not would never be walked; a template that takes in a
+    plain path which no change names would be walked there too.
+    """
     there = {
         f"{method.upper()} {path}"
         for tier in TIERS
@@ -121,12 +124,26 @@ def _unknown(root: Path) -> list[str]:
         for path, item in read(root, tier, version)["paths"].items()
         for method in item
     }
-    return [
-        f"the change of {change.date} touches {touch.operation}, which no document has"
-        for change in changes()
-        for touch in change.touches
-        if touch.operation not in there
+    touched = {(change.date, touch.operation) for change in changes() for touch in change.touches}
+    named = {operation for _, operation in touched}
+    found = [
+        f"the change of {date} touches {operation}, which no document has"
+        for date, operation in sorted(touched)
+        if operation not in there
     ]
+    return found + [
+        f"the change of {date} touches {operation}, which looks like {other}: give that one an "
+        "empty Touch"
+        for date, operation in sorted(touched)
+        for other in sorted(shadowed(operation, there) - named)
+    ]
+
+
+def shadowed(operation: str, there: set[str]) -> set[str]:
+    """Other operations whose path the template of this one would match."""
+    parts = re.split(r"\{\w+\}", operation)
+    match = re.compile("[^/]+".join(re.escape(part) for part in parts)).fullmatch
+    return {other for other in there if other != operation and match(other)}
 
 
 def _hash(file: Path) -> str:
