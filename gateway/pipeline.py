@@ -39,16 +39,12 @@ class Pipe(Struct, frozen=True):
 
     def walk(self, x: Exchange) -> Problem | None:
         """Down the pipe; the first refusal stops it, and so does the first answer."""
-        done = 0
         for step in self.down:
             refusal: Problem | None = step(x)
-            if refusal is not None:
-                x.finished = done
+            if refusal is not None or x.answer is not None:
+                x.finished = self.down.index(step) + (refusal is None)
                 return refusal
-            done += 1
-            if x.answer is not None:
-                break
-        x.finished = done
+        x.finished = len(self.down)
         return None
 
     async def walk_waiting(self, x: Exchange) -> Problem | None:
@@ -126,9 +122,7 @@ def pipe_of(policies: Mapping[str, Policy], tools: Tools) -> Pipe:
         if (ask := getattr(bound, "still", None)) is not None:
             still.append(ask)
     up_after.append(tuple(reversed(ups)))
-    return Pipe(
-        tuple(down), tuple(up_after), tuple(end), tuple(waits), any(waits), tuple(still)
-    )
+    return Pipe(tuple(down), tuple(up_after), tuple(end), tuple(waits), any(waits), tuple(still))
 
 
 def _config(policy: Policy, name: str, route: Route | None) -> Struct:

@@ -127,14 +127,12 @@ class Exchange:
     """
 
     __slots__ = (
-        "answer", "body_limit_bytes", "caller", "chunked", "chunked_reply", "client", "close",
-        "collecting", "cost", "deadline_s", "discard", "down", "down_lines", "expects", "facts",
-        "finished", "forward", "head_sent", "held", "held_bytes", "kept", "known", "length_bytes",
-        "link", "malformed", "memo", "method", "old", "over", "path", "pipe", "problem",
-        "progress_s", "received_bytes", "refused", "request_done", "request_id", "rest", "retried",
-        "rewrite_if", "rewrite_reply", "rewrite_request", "route", "sent_bytes", "started",
-        "started_s", "status", "target", "trace", "tunnel", "up", "up_lines", "upstream", "use",
-        "version", "wire_bytes",
+        "__dict__", "answer", "body_limit_bytes", "caller", "chunked", "client", "close",
+        "deadline_s", "down", "down_lines", "facts", "finished", "forward", "head_sent", "known",
+        "length_bytes", "link", "memo", "method", "old", "over", "path", "pipe", "problem",
+        "progress_s", "received_bytes", "request_done", "request_id", "rest", "rewrite_reply",
+        "rewrite_request", "route", "sent_bytes", "started", "started_s", "status", "target",
+        "trace", "tunnel", "up", "up_lines", "upstream", "use", "version",
     )  # fmt: skip
 
     link: "Downstream"
@@ -147,10 +145,15 @@ class Exchange:
     answer: Answer | None
     rewrite_request: "Callable[[Exchange, bytes], bytes | Problem] | None"
     rewrite_reply: "Callable[[Exchange, Reply], Reply] | None"
-    rewrite_if: "Callable[[int, list[Pair], bytes | None], bool] | None"
     tunnel: "Tunnel | None"
-    held: list[bytes] | None
-    kept: list[bytes] | None
+    # Most exchanges never touch these: they have a place only where they are set.
+    rewrite_if: "Callable[[int, list[Pair], bytes | None], bool] | None" = None
+    held: list[bytes] | None = None
+    kept: list[bytes] | None = None
+    malformed = ""
+    wire_bytes = held_bytes = 0
+    cost = 1
+    chunked_reply = discard = expects = refused = retried = collecting = False
 
     def __init__(
         self,
@@ -172,17 +175,12 @@ class Exchange:
         self.facts: dict[str, Any] = {}
         self.method = self.target = self.path = self.request_id = self.trace = self.version = b""
         self.forward = self.rest = self.up_lines = self.down_lines = b""
-        self.malformed = ""
         self.route = self.use = self.upstream = self.caller = self.problem = self.answer = None
-        self.rewrite_request = self.rewrite_reply = self.rewrite_if = self.held = None
-        self.kept = self.tunnel = None
-        self.length_bytes = self.received_bytes = self.wire_bytes = self.sent_bytes = 0
-        self.held_bytes = self.finished = self.status = 0
-        self.cost = 1
+        self.rewrite_request = self.rewrite_reply = self.tunnel = None
+        self.length_bytes = self.received_bytes = self.sent_bytes = self.finished = self.status = 0
         self.body_limit_bytes = UNLIMITED
-        self.chunked = self.chunked_reply = self.close = self.discard = self.expects = False
-        self.old = self.over = self.refused = self.request_done = self.retried = False
-        self.started = self.collecting = self.head_sent = False
+        self.chunked = self.close = self.old = self.over = self.request_done = self.started = False
+        self.head_sent = False
 
     def header(self, name: bytes) -> bytes | None:
         """A header of the request, lower case; several lines of a name as one list."""

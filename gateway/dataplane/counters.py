@@ -10,6 +10,8 @@ Source Prometheus text exposition format 0.0.4.
 from bisect import bisect_left
 from collections.abc import Mapping
 
+from gateway.policy import Exchange
+
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -25,14 +27,21 @@ class Counts:
         self.took_s = 0.0
         self.in_bytes = self.out_bytes = 0
 
-    def add(self, status: int, took_s: float, in_bytes: int, out_bytes: int) -> None:
+    def add(self, x: Exchange) -> None:
         """One exchange ended."""
-        statuses = self.statuses
-        statuses[status] = statuses.get(status, 0) + 1
+        took_s = x.progress_s - x.started_s
+        try:
+            self.statuses[x.status] += 1
+        except KeyError:
+            self.statuses[x.status] = 1
         self.buckets[bisect_left(BOUNDS_S, took_s)] += 1
         self.took_s += took_s
-        self.in_bytes += in_bytes
-        self.out_bytes += out_bytes
+        self.out_bytes += x.sent_bytes
+        if x.received_bytes:
+            self.in_bytes += x.received_bytes
+        if x.problem is not None:
+            code = x.problem.fault.code
+            self.problems[code] = self.problems.get(code, 0) + 1
 
 
 def exposition(

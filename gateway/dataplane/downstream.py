@@ -113,7 +113,11 @@ class Downstream(Reading):
         if pipe.asynchronous:
             worker.spawn(self._start_waiting(x, use))
             return
-        self._decided(x, use, pipe.walk(x))
+        refusal = pipe.walk(x)
+        if refusal is not None or x.length_bytes or x.answer or x.rewrite_request or x.tunnel:
+            self._decided(x, use, refusal)
+        else:
+            self._forward(x, use)
 
     def _use_of(self, x: Exchange, compiled: "Compiled") -> "Use | None":
         """What serves an exchange; when there is nothing, it is answered here."""
@@ -150,9 +154,6 @@ class Downstream(Reading):
         if refusal is not None:
             x.refused = True
             self.fail(x, refusal)
-            return
-        if x.request_done and not (x.received_bytes or x.answer or x.rewrite_request or x.tunnel):
-            self._forward(x, use)
             return
         if x.received_bytes > x.body_limit_bytes:
             self._too_large(x)  # it came while the exchange waited for its turn

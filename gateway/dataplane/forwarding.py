@@ -10,6 +10,8 @@ from typing import Protocol
 from gateway.dataplane.compiled import Use
 from gateway.policy import Caller, Exchange
 
+_Made = tuple[Use, bytes, bytes, bytes]  # for what, with which proof, of which headers: the lines
+
 
 class Proves(Protocol):
     """Who signs for callers: the worker."""
@@ -18,13 +20,27 @@ class Proves(Protocol):
 
 
 def head(x: Exchange, use: Use, forwarded: bytes, signer: Proves) -> bytes:
-    """What stands behind the upstream's own host line. forwarded: X-Forwarded lines."""
-    up = x.up_lines
+    """What stands behind the upstream's own host line. forwarded: X-Forwarded lines.
+
+    First what is this request's own, then what it may share with those of equal headers.
+    """
+    own = x.up_lines
     if x.up:
-        up += b"".join([b"%b: %b\r\n" % pair for pair in x.up])
+        own += b"".join([b"%b: %b\r\n" % pair for pair in x.up])
     proof = b""
     if (caller := x.caller) is not None:
         proof = caller.proof if x.started_s < caller.proof_until_s else signer.proof(caller)
+    forward = x.forward
+    if x.length_bytes:
+        return own + _shared(x, use, forwarded, proof)
+    made: _Made | None = x.memo.get("forwarding")
+    if made is None or made[0] is not use or made[1] is not proof or made[2] is not forward:
+        made = use, proof, forward, _shared(x, use, forwarded, proof)
+        x.memo["forwarding"] = made
+    return own + made[3]
+
+
+def _shared(x: Exchange, use: Use, forwarded: bytes, proof: bytes) -> bytes:
     if x.deadline_s == x.started_s + use.deadline_s:
         deadline = use.deadline_line
     else:
@@ -36,7 +52,7 @@ def head(x: Exchange, use: Use, forwarded: bytes, signer: Proves) -> bytes:
         end = b"content-length: %d\r\n\r\n" % x.length_bytes
     else:
         end = b"\r\n"
-    return b"".join((x.forward, forwarded, up, proof, deadline, end))
+    return b"".join((x.forward, forwarded, proof, deadline, end))
 
 
 def lines(client: str, scheme: bytes) -> bytes:

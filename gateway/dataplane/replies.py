@@ -38,7 +38,7 @@ def finish_head(
     x.head_sent = True
 
 
-def plain(x: Exchange, status: int, lines: list[bytes], length: int, body: bytes) -> bytes:
+def plain(x: Exchange, status: int, lines: bytes, length: int, body: bytes) -> bytes:
     """The head of a reply of known length, and what of its body has come."""
     x.status = status
     if not x.request_done or x.link.worker.draining:
@@ -49,11 +49,9 @@ def plain(x: Exchange, status: int, lines: list[bytes], length: int, body: bytes
     if x.down:
         down += b"".join([b"%b: %b\r\n" % pair for pair in x.down])
     x.head_sent = True
-    if lines:
-        lines.append(b"")
     return b"%b%b%bcontent-length: %d\r\n%b%b" % (
         STATUS_LINE.get(status) or status_line(status),
-        b"\r\n".join(lines),
+        lines,
         down,
         length,
         _connection(x) if x.close or x.old else b"\r\n",

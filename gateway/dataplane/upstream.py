@@ -63,8 +63,7 @@ class Upstream(asyncio.Protocol):
         """Send the head of a request, and what of its body has come already."""
         self.x = x
         x.upstream = self
-        self.replied = self.complete = self._until_close = self._chunks = self._bodiless = False
-        self.whole = None
+        self.replied = False
         head = x.method, b" ", x.target, self.instance.host_line, x.rest
         if x.length_bytes:
             if x.request_done and x.received_bytes <= _KEPT_BYTES and b"idempotency-key" in x.known:
@@ -209,7 +208,7 @@ class Upstream(asyncio.Protocol):
         if left:
             self._left = left
         else:
-            self._end(x)
+            self._end(x, True)
         return True
 
     def _more(self, x: Exchange, data: bytes) -> None:
@@ -223,9 +222,9 @@ class Upstream(asyncio.Protocol):
             self._left = left
         else:
             self._left = 0
-            self._end(x, reusable=left == 0)
+            self._end(x, left == 0)
 
-    def _end(self, x: Exchange, *, reusable: bool = True) -> None:
+    def _end(self, x: Exchange, reusable: bool) -> None:
         self.x = x.upstream = None
         if reusable and x.request_done:
             if self.paused:
@@ -319,7 +318,9 @@ class Upstream(asyncio.Protocol):
             x.link.transport.write(b"".join(out))
         if x.method == b"HEAD":
             self.parser = httptools.HttpResponseParser(self)
-        self._end(x, reusable=reusable and self.complete)
+        reusable = reusable and self.complete
+        self.complete = self._until_close = self._chunks = self._bodiless = False
+        self._end(x, reusable)
 
     def _broken(self, x: Exchange, error: BaseException) -> None:
         because = repr(error.__context__ or error)

@@ -60,6 +60,7 @@ class Worker:
         self._pools: dict[str, Pool] = {}
         pool_of = self._pools.__getitem__
         self._around = Around(self.monotonic, self.unix, access_log, pool_of, share or Share())
+        self._unrouted = self._around.by_route[UNROUTED]
         self._loop = asyncio.get_running_loop()
         self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
         self._listener: Listener | None = None
@@ -86,9 +87,7 @@ class Worker:
         self._around.use_pools(self._pools.__getitem__)
         try:
             before_this: Compiled | None = getattr(self, "compiled", None)
-            compiled = Compiled(
-                snapshot, self._peppers, self._policies, self._around, before_this
-            )
+            compiled = Compiled(snapshot, self._peppers, self._policies, self._around, before_this)
         except ValueError:
             self._pools = before
             self._around.use_pools(before.__getitem__)
@@ -165,11 +164,7 @@ class Worker:
         """Count, and let the policies see the end."""
         self.running.discard(x)
         use = x.use
-        counts = use.counts if use is not None else self._around.by_route[UNROUTED]
-        counts.add(x.status, x.progress_s - x.started_s, x.received_bytes, x.sent_bytes)
-        if x.problem is not None:
-            code = x.problem.fault.code
-            counts.problems[code] = counts.problems.get(code, 0) + 1
+        (use.counts if use is not None else self._unrouted).add(x)
         try:
             for step in x.pipe.end:
                 step(x)

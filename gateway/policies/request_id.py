@@ -15,7 +15,9 @@ from gateway.policy import Exchange, Policy, Stage, Tools
 
 _PLAIN = re.compile(rb"[A-Za-z0-9._-]{8,64}").fullmatch
 _TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})").fullmatch
-_POOL_BYTES = 4096
+_PAGE_BYTES = 24 * 170  # a trace id of 16 bytes and a span id of 8 for each request
+_UP = b"firmwire-request-id: %b\r\ntraceparent: 00-%b-%b-%b\r\n"
+_DOWN = b"firmwire-request-id: %b\r\n"
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,28 +31,38 @@ class _RequestId:
 
     def __init__(self, config: Config, tools: Tools) -> None:
         self._adopt = config.adopt
-        self._pool = b""
+        self._page = b""
         self._at = 0
 
     def on_request(self, x: Exchange) -> None:
-        known = x.known
         at = self._at
-        if at + 48 > len(self._pool):
-            self._pool = os.urandom(_POOL_BYTES).hex().encode()
+        page = self._page
+        if at >= len(page):
+            page = self._page = os.urandom(_PAGE_BYTES).hex().encode()
             at = 0
         self._at = at + 48
-        trace, span = self._pool[at : at + 32], self._pool[at + 32 : at + 48]
-        given = known.get(b"firmwire-request-id")
         # A minted id is the trace id too: one thing less to look up.
-        x.request_id = given if given is not None and self._adopt and _PLAIN(given) else trace
-        parent = known.get(b"traceparent")
+        x.request_id = x.trace = trace = page[at : at + 32]
+        span = page[at + 32 : at + 48]
+        known = x.known
+        if b"traceparent" in known or b"firmwire-request-id" in known:
+            self._given(x, span)
+            return
+        x.up_lines += _UP % (trace, trace, span, b"01")
+        x.down_lines += _DOWN % trace
+
+    def _given(self, x: Exchange, span: bytes) -> None:
+        """A caller that has an id or a trace already keeps them, when they are plain."""
+        given = x.known.get(b"firmwire-request-id")
+        if given is not None and self._adopt and _PLAIN(given):
+            x.request_id = given
+        flags = b"01"
+        parent = x.known.get(b"traceparent")
         found = _TRACE(parent) if parent is not None else None
         if found:
-            x.trace = b"00-%b-%b-%b" % (found[1], span, found[2])
-        else:
-            x.trace = b"00-%b-%b-01" % (trace, span)
-        x.up_lines += b"firmwire-request-id: %b\r\ntraceparent: %b\r\n" % (x.request_id, x.trace)
-        x.down_lines += b"firmwire-request-id: %b\r\n" % x.request_id
+            x.trace, flags = found[1], found[2]
+        x.up_lines += _UP % (x.request_id, x.trace, span, flags)
+        x.down_lines += _DOWN % x.request_id
 
 
 POLICY = Policy(

@@ -42,7 +42,7 @@ class _Known:
         told: tuple[Pair, ...] = ((HEADER, version.encode()), (b"vary", HEADER))
         if life is not None:
             told += lines(life, f"/openapi/{tier}/{self.successor}.json")
-        self.lines = told
+        self.lines = b"".join(b"%b: %b\r\n" % pair for pair in told)
         self.life = life if life is not None and (life.sunset_s or life.brownouts) else None
 
 
@@ -68,7 +68,7 @@ class _Version:
         if known is None:
             return self._unknown()
         x.version = known.version
-        x.down.extend(known.lines)
+        x.down_lines += known.lines
         known.asked[0] += 1
         return None if known.life is None else self._judged(known, known.life)
 
