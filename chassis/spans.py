@@ -25,6 +25,7 @@ METHODS = frozenset(
 Attributes = Mapping[str, str | int]
 _EXPORT_WITHIN_S = 5
 _next_trace_id: ContextVar[int] = ContextVar("firmwire_next_trace_id", default=0)
+_next_span_id: ContextVar[int] = ContextVar("firmwire_next_span_id", default=0)
 
 
 class TraceSettings(Struct, frozen=True, kw_only=True):
@@ -37,6 +38,17 @@ class TraceSettings(Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
     headers: dict[str, Secret] = field(default_factory=dict)
     share: float = 1.0
+
+
+class Passed(Struct, frozen=True):
+    """A request that is over, of one who counts rather than waits (the gateway's data plane)."""
+
+    method: str
+    route: str
+    status: int
+    started_unix_s: float
+    ended_unix_s: float
+    told: Attributes
 
 
 class Span:
@@ -88,6 +100,9 @@ class _Recorder:
             def generate_trace_id(self) -> int:
                 return _next_trace_id.get() or super().generate_trace_id()
 
+            def generate_span_id(self) -> int:
+                return _next_span_id.get() or super().generate_span_id()
+
         some = TraceIdRatioBased(share)
         self._provider = TracerProvider(
             # A sampled caller is not enough: the gateway samples everything it begins.
@@ -103,17 +118,10 @@ class _Recorder:
         self, kind: str, method: str, template: str, above: Trace | None, told: Attributes
     ) -> Iterator[Span]:
         """A span of kind SERVER or CLIENT; its name has no ids in it."""
-        from opentelemetry import context, trace
-        from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+        from opentelemetry import trace
+        from opentelemetry.trace import SpanKind
 
-        below = context.Context()
-        if above is not None and not above.begun_here:
-            ids = SpanContext(
-                int(above.trace_id, 16), int(above.span_id, 16),
-                is_remote=kind == "SERVER", trace_flags=TraceFlags(int(above.sampled)),
-            )  # fmt: skip
-            below = trace.set_span_in_context(NonRecordingSpan(ids), below)
-        _next_trace_id.set(int(above.trace_id, 16) if above is not None else 0)
+        below = self._below(above, remote=kind == "SERVER")
         known = method if method in METHODS else "_OTHER"
         attributes = {"http.request.method": known, **told}
         if template:
@@ -132,6 +140,39 @@ class _Recorder:
             except BaseException as error:
                 own.failed(type(error).__name__)
                 raise
+
+    def passed(self, own: Trace, above: Trace | None, seen: "Passed") -> None:
+        """A SERVER span that is over, under the ids the next hop was told."""
+        from opentelemetry.trace import SpanKind
+
+        known = seen.method if seen.method in METHODS else "_OTHER"
+        told = {"http.request.method": known, **seen.told}
+        begun = Trace(own.trace_id, own.span_id, own.sampled, begun_here=True)
+        below = self._below(above or begun, remote=True)
+        _next_span_id.set(int(own.span_id, 16))
+        try:
+            span = self._tracer.start_span(
+                known, below, SpanKind.SERVER, told, start_time=int(seen.started_unix_s * 1e9)
+            )
+        finally:
+            _next_span_id.set(0)
+        Span(span, known).served(seen.status, seen.route, "")
+        span.end(int(seen.ended_unix_s * 1e9))
+
+    def _below(self, above: Trace | None, *, remote: bool) -> Any:
+        """The context of a new span; a trace that begins here keeps the id that is in the log."""
+        from opentelemetry import context, trace
+        from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+        below = context.Context()
+        if above is not None and not above.begun_here:
+            ids = SpanContext(
+                int(above.trace_id, 16), int(above.span_id, 16),
+                is_remote=remote, trace_flags=TraceFlags(int(above.sampled)),
+            )  # fmt: skip
+            below = trace.set_span_in_context(NonRecordingSpan(ids), below)
+        _next_trace_id.set(int(above.trace_id, 16) if above is not None else 0)
+        return below
 
     def close(self) -> None:
         self._provider.shutdown()
@@ -155,6 +196,12 @@ def calling(
     if _recorder is None:
         return _NOTHING
     return _recorder.span("CLIENT", method, template, above, told)
+
+
+def passed(own: Trace, above: Trace | None, seen: Passed) -> None:
+    """Record a SERVER span after the fact. own: what the next hop was told; above: the caller's."""
+    if _recorder is not None:
+        _recorder.passed(own, above, seen)
 
 
 def recording() -> bool:

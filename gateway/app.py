@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 import uvloop
 
-from chassis import identity, settings
+from chassis import identity, settings, spans
 from chassis.discovery import plugs
 from chassis.log import log
 from gateway import tokens
@@ -78,6 +78,7 @@ async def serve_data_plane(
 ) -> None:
     """The same inside a running loop. lifeline: a file that ends when the parent is gone."""
     identity.ensure(home)
+    spans.configure("gateway")  # before the policies are bound, and never before a fork
     worker = Worker(
         limits=given.limits,
         peppers=peppers(home),
@@ -105,6 +106,7 @@ async def serve_data_plane(
     asking.cancel()
     await worker.drain()
     internal.close()
+    spans.switch_off()
     _LOG.info("gateway.stopped")
 
 

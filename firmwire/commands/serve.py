@@ -19,7 +19,8 @@ PROCESSES = {
     "system": "the connectors to vendor systems",
 }
 # The data plane passes traces on and makes ids for them, but is too hot a path for spans.
-_WITHOUT_SPANS = frozenset({"gateway", "sandbox"})
+# The gateway begins to record in each of its workers; the sandbox plays vendors, who tell us none.
+_OWN_SPANS = frozenset({"gateway", "sandbox"})
 
 
 @click.command()
@@ -50,7 +51,7 @@ def serve(name: str) -> None:
 
 
 def _run(name: str) -> None:
-    if name not in _WITHOUT_SPANS:
+    if name not in _OWN_SPANS:
         from chassis import spans
 
         spans.configure(name)
