@@ -16,6 +16,7 @@ from chassis import identity
 from chassis.database import Database, url_of
 from chassis.service import Service, service
 from gateway import tokens as shared
+from gateway.console.app import console
 from gateway.control import (
     api,
     api_identity,

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
 from chassis import clock, versions
 from contracts.ids import uuid7
@@ -180,6 +180,25 @@ def keys_page(
         wanted = wanted.where(api_key.c.id > after)
     found = [key_view(row) for row in connection.execute(wanted)]
     return page(found, limit, lambda view: view.id)
+
+
+def successors_of(connection: Connection, id: str) -> tuple[KeyView, ...]:
+    """What replaced a key when it was rotated."""
+    wanted = select(api_key).where(api_key.c.replaces == id).order_by(api_key.c.id)
+    return tuple(key_view(row) for row in connection.execute(wanted))
+
+
+def ending(connection: Connection, before: datetime, limit: int) -> tuple[KeyView, ...]:
+    """Active keys that end soon, the soonest first."""
+    wanted = select(api_key).where(_in_state("active"), api_key.c.expires_ms < ms(before))
+    found = connection.execute(wanted.order_by(api_key.c.expires_ms).limit(limit))
+    return tuple(key_view(row) for row in found)
+
+
+def active_count(connection: Connection) -> int:
+    """How many keys work now."""
+    wanted = select(func.count()).select_from(api_key).where(_in_state("active"))
+    return int(connection.execute(wanted).scalar_one())
 
 
 def key_view(row: Found) -> KeyView:

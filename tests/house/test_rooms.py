@@ -24,7 +24,7 @@ ROOMS = {
     "httpx": ("chassis.outbound", "chassis.call", "chassis.wire"),
     "pyreqwest": ("chassis.wire",),
     "litestar": ("chassis.service", "chassis.serve", "chassis.openapi", "gateway.control",
-                 "system_apis", "process_apis", "experience_apis"),
+                 "gateway.console", "system_apis", "process_apis", "experience_apis"),
     "sqlalchemy": ("chassis.database", "chassis.idempotency", "gateway.control", "gateway",
                    "system_apis", "process_apis", "experience_apis"),
     "alembic": ("chassis.database", "gateway", "system_apis", "process_apis", "experience_apis"),

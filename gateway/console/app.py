@@ -1,0 +1,18 @@
+"""This file exists to put the console's pages together for the control plane to serve.
+
+Owns   the list of pages; every one but the doors is behind `signed_in`.
+Fails  as its pages do.
+"""
+
+from litestar import Router
+
+from gateway.console import consumer_pages, doors, key_pages, look_pages
+from gateway.console.frame import failed
+
+console = Router(
+    path="",
+    route_handlers=[
+        *doors.HANDLERS, *look_pages.HANDLERS, *key_pages.HANDLERS, *consumer_pages.HANDLERS,
+    ],
+    exception_handlers={Exception: failed},
+)  # fmt: skip

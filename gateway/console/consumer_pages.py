@@ -1,0 +1,173 @@
+"""This file exists to be the console's pages about consumers and plans.
+
+Owns   forms and what they become; the work is control.store's.
+Fails  the form again with what is wrong; a page for anything else.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
+from sqlalchemy import Connection
+
+from chassis import clock, problems
+from contracts.problem import Problem
+from gateway.console.chart import chart
+from gateway.console.frame import HOME, Asked, form, go, page, signed_in
+from gateway.control import audit, key_store, store, usage_store
+from gateway.control.asked import actor, database, publisher
+from gateway.control.shapes import ConsumerDraft, PlanDraft
+from gateway.routes import Name
+
+CONSUMERS, PLANS = f"{HOME}/consumers", f"{HOME}/plans"
+PAGE = 50
+_TOLD = ("owner", "contact", "tenant")
+
+
+def _may(action: str) -> dict[str, Any]:
+    return {"guards": [signed_in], "opt": {"public": True, "action": action}}
+
+
+@get(CONSUMERS, **_may("consumers:read"))
+async def consumers(
+    request: Asked,
+    search: FromQuery[str] = "",
+    plan: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+) -> Response[str]:
+    def look(connection: Connection) -> dict[str, Any]:
+        until = clock.now()
+        since = until - timedelta(days=1)
+        used = usage_store.by_consumer(connection, since, until, 1000)
+        return {
+            "consumers": store.consumers_page(
+                connection, PAGE, cursor, on_plan=plan or None, search=search
+            ),
+            "plans": store.plans_page(connection, 500, None).items,
+            "used": {use.consumer: use for use in used},
+        }
+
+    seen = await database(request).read(look)
+    return page(request, "consumers.html", search=search, plan=plan, cursor=cursor, **seen)
+
+
+@post(CONSUMERS, status_code=303, **_may("consumers:write"))
+async def make(request: Asked) -> Response[str]:
+    told = await form(request)
+    return await _save(request, told.get("name", ""), told)
+
+
+@get(f"{CONSUMERS}/new", **_may("consumers:write"))
+async def new(request: Asked) -> Response[str]:
+    return await _new(request, {})
+
+
+@get(f"{CONSUMERS}/{{name:str}}", **_may("consumers:read"))
+async def consumer(request: Asked, name: FromPath[str]) -> Response[str]:
+    return await _consumer(request, name)
+
+
+@post(f"{CONSUMERS}/{{name:str}}", status_code=303, **_may("consumers:write"))
+async def change(request: Asked, name: FromPath[str]) -> Response[str]:
+    return await _save(request, name, await form(request), known=True)
+
+
+@get(PLANS, **_may("plans:read"))
+async def plans(request: Asked) -> Response[str]:
+    def look(connection: Connection) -> dict[str, Any]:
+        return {
+            "plans": store.plans_page(connection, 500, None).items,
+            "counts": store.consumers_by_plan(connection),
+        }
+
+    return page(request, "plans.html", **await database(request).read(look))
+
+
+@get(f"{PLANS}/{{name:str}}", **_may("plans:read"))
+async def plan(request: Asked, name: FromPath[str]) -> Response[str]:
+    return await _plan(request, name)
+
+
+@post(f"{PLANS}/{{name:str}}", status_code=303, **_may("plans:write"))
+async def change_plan(request: Asked, name: FromPath[str]) -> Response[str]:
+    """Its scopes; its limits stay as they are, they come from files and the command line."""
+    told = await form(request)
+    before = await database(request).read(lambda c: store.plan_of(c, name))
+    kept = {k: v for k, v in msgspec.to_builtins(before).items() if k != "name"}
+    wanted = kept | {"scopes": told.get("scopes", "").split(), "reason": told.get("reason", "")}
+    try:
+        if errors := problems.field_errors(wanted, PlanDraft):
+            raise problems.invalid(*errors)
+        draft = msgspec.convert(wanted, PlanDraft)
+        await publisher(request).change(lambda c: store.put_plan(c, name, draft, actor(request)))
+    except Problem as problem:
+        return await _plan(request, name, problem)
+    return go(f"{PLANS}/{name}", "saved")
+
+
+async def _save(
+    request: Asked, name: str, told: dict[str, str], *, known: bool = False
+) -> Response[str]:
+    wanted = {"plan": told.get("plan", ""), "reason": told.get("reason", "")}
+    wanted |= {field: told.get(field, "") for field in _TOLD}
+    try:
+        msgspec.convert(name, Name)
+        draft = msgspec.convert(wanted, ConsumerDraft)
+        await publisher(request).change(
+            lambda c: store.put_consumer(c, name, draft, actor(request))
+        )
+    except (Problem, msgspec.ValidationError) as error:
+        problem = problems.problem(error)
+        if known:
+            return await _consumer(request, name, problem)
+        return await _new(request, told, problem)
+    return go(f"{CONSUMERS}/{name}", "saved")
+
+
+async def _new(
+    request: Asked, told: dict[str, str], problem: Problem | None = None
+) -> Response[str]:
+    found = await database(request).read(lambda c: store.plans_page(c, 500, None))
+    status = 200 if problem is None else problem.fault.status
+    return page(request, "consumer_new.html", status, told=told, problem=problem, plans=found.items)
+
+
+async def _consumer(request: Asked, name: str, problem: Problem | None = None) -> Response[str]:
+    until = clock.now()
+    since = until - timedelta(days=7)
+
+    def look(connection: Connection) -> dict[str, Any]:
+        seen = store.consumer_of(connection, name)
+        begin = since.replace(minute=0)
+        return {
+            "consumer": seen,
+            "plan": store.plan_of(connection, seen.plan),
+            "plans": store.plans_page(connection, 500, None).items,
+            "keys": key_store.keys_page(connection, limit=100, owner=name).items,
+            "used": usage_store.by_hour(connection, begin, until, consumer=name),
+            "versions": usage_store.by_version(connection, begin, until, name),
+            "trail": audit.entries(connection, limit=20, subject=name).items,
+        }
+
+    seen = await database(request).read(look)
+    drawn = chart(seen.pop("used"), since, until)
+    status = 200 if problem is None else problem.fault.status
+    return page(request, "consumer.html", status, problem=problem, chart=drawn, **seen)
+
+
+async def _plan(request: Asked, name: str, problem: Problem | None = None) -> Response[str]:
+    def look(connection: Connection) -> dict[str, Any]:
+        return {
+            "plan": store.plan_of(connection, name),
+            "consumers": store.consumers_page(connection, 200, None, on_plan=name),
+            "trail": audit.entries(connection, limit=20, subject=name, action="plan").items,
+        }
+
+    seen = await database(request).read(look)
+    status = 200 if problem is None else problem.fault.status
+    return page(request, "plan.html", status, problem=problem, **seen)
+
+
+HANDLERS = (consumers, make, new, consumer, change, plans, plan, change_plan)

@@ -1,0 +1,241 @@
+"""The console's manners without a browser: who comes in, forms, headers, roles, hostile text."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar.handlers import HTTPRouteHandler
+
+from chassis import clock
+from gateway.console.app import console
+from gateway.console.chart import chart
+from gateway.console.frame import FILES, _templates, own_path, signed_in
+from gateway.control.app import control_plane
+from gateway.control.client import admin_token
+from gateway.control.shapes import UsageHour
+from gateway.identity.roles import ROLES, may
+from gateway.settings import ControlSettings
+
+OPEN = {"/console/sign-in", "/console/static/{name:str}"}
+
+
+@pytest.fixture
+async def visitor(control):
+    """A client that keeps cookies and follows nothing."""
+    async with httpx.AsyncClient(base_url=control) as client:
+        yield client
+
+
+async def sign_in(visitor, tmp_path, **more):
+    page = await visitor.get("/console/sign-in")
+    token = re.search(r'name="form" value="([^"]+)"', page.text)[1]
+    told = {"form": token, "secret": admin_token(tmp_path), **more}
+    return await visitor.post("/console/sign-in", data=told)
+
+
+def csrf_of(page) -> str:
+    return re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+
+
+def routes():
+    app = control_plane(ControlSettings(), Path("unused")).litestar
+    for route in app.routes:
+        for handler in route.route_handlers:
+            if isinstance(handler, HTTPRouteHandler) and route.path.startswith("/console"):
+                yield route.path, handler
+
+
+def test_every_page_has_a_guard_and_an_action_some_role_has():
+    """A page somebody adds without one fails here."""
+    seen = 0
+    for path, handler in routes():
+        if path in OPEN or handler.http_methods == {"OPTIONS"}:
+            continue
+        seen += 1
+        assert signed_in in handler.resolve_guards(), path
+        action = handler.opt["action"]
+        assert any(may(role, action) for role in ROLES if role != "admin"), (path, action)
+        if "POST" in handler.http_methods:
+            assert action.endswith(":write"), path
+    assert seen >= 20
+    assert console.exception_handlers
+
+
+async def test_nobody_sees_a_page_without_signing_in(visitor):
+    """They are sent to sign in, and brought back afterwards."""
+    for path, handler in routes():
+        if path in OPEN or "GET" not in handler.http_methods:
+            continue
+        where = re.sub(r"\{[^}]+\}", "x", path)
+        answer = await visitor.get(where)
+        onward = "" if where == "/console" else f"?next={where}"
+        assert (303, f"/console/sign-in{onward}") == (
+            answer.status_code, answer.headers["location"],
+        )  # fmt: skip
+
+
+async def test_signing_in_and_out(visitor, tmp_path):
+    """The cookie is the browser's alone, and dead after signing out."""
+    answer = await sign_in(visitor, tmp_path, next="/console/keys")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/keys")
+    cookie = answer.headers["set-cookie"]
+    assert all(word in cookie.lower() for word in ("httponly", "samesite=lax", "path=/"))
+    page = await visitor.get("/console")
+    assert page.status_code == 200
+    kept = dict(visitor.cookies)
+    out = await visitor.post("/console/sign-out", data={"csrf": csrf_of(page)})
+    assert (out.status_code, out.headers["location"]) == (303, "/console/sign-in")
+    visitor.cookies.update(kept)
+    assert (await visitor.get("/console")).status_code == 303
+
+
+async def test_a_wrong_secret_and_another_sites_form_do_not_sign_in(visitor, tmp_path):
+    """Nothing but the words on the page differs from the first look."""
+    await visitor.get("/console/sign-in")
+    wrong = await sign_in(visitor, tmp_path, secret="fwadm_wrong")
+    assert wrong.status_code == 401
+    assert "not a secret of an admin" in wrong.text
+    forged = await sign_in(visitor, tmp_path, form="forged")
+    assert forged.status_code == 403
+    assert "firmwire-session" not in visitor.cookies
+
+
+async def test_no_form_works_without_its_token(visitor, tmp_path, admin):
+    """Every POST there is; and none that another site sends."""
+    await sign_in(visitor, tmp_path)
+    before = (await admin.audit()).items[0].seq
+    posts = 0
+    for path, handler in routes():
+        if path in OPEN or "POST" not in handler.http_methods:
+            continue
+        posts += 1
+        where = re.sub(r"\{[^}]+\}", "x", path)
+        for told in ({}, {"csrf": "wrong"}):
+            answer = await visitor.post(where, data={**told, "reason": "x", "overlap_hours": "1"})
+            assert answer.status_code == 403, where
+        token = csrf_of(await visitor.get("/console"))
+        headers = {"sec-fetch-site": "cross-site"}
+        answer = await visitor.post(where, data={"csrf": token}, headers=headers)
+        assert answer.status_code == 403, where
+        answer = await visitor.post(where, json={"csrf": token})
+        assert answer.status_code == 415, where
+    assert posts >= 7
+    assert before == (await admin.audit()).items[0].seq
+    assert (await visitor.get("/console")).status_code == 200
+
+
+async def test_pages_carry_strict_headers(visitor, tmp_path):
+    """No script at all, no frame, nothing kept; the style sheet is kept for good by its name."""
+    await sign_in(visitor, tmp_path)
+    page = await visitor.get("/console")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    assert (
+        page.headers["cache-control"], page.headers["x-content-type-options"],
+        page.headers["x-frame-options"],
+    ) == ("no-store", "nosniff", "DENY")  # fmt: skip
+    for name in FILES:
+        file = await visitor.get(f"/console/static/{name}")
+        assert (file.status_code, "immutable" in file.headers["cache-control"]) == (200, True)
+    assert (await visitor.get("/console/static/console.css")).status_code == 404
+
+
+def test_no_template_holds_script_or_style():
+    """The policy would refuse them; a page that needs them is a mistake."""
+    names = _templates.list_templates()
+    assert len(names) > 15
+    for name in names:
+        source = _templates.loader.get_source(_templates, name)[0]
+        assert not re.search(r"<script|\sstyle=|\son[a-z]+=|javascript:|\|\s*safe\b", source), name
+        _templates.get_template(name)
+
+
+async def test_hostile_text_is_text(visitor, tmp_path, admin):
+    """What a consumer is called by, a label, a reason, a search."""
+    nasty = "<img src=x onerror=alert(1)>\"'{{ 7*7 }}"
+    await admin.set_consumer("acme", "internal", owner=nasty, reason=nasty)
+    made = await admin.create_key("acme", label=nasty, reason=nasty)
+    await sign_in(visitor, tmp_path)
+    for where in (
+        "/console", "/console/keys", f"/console/keys/{made.key.id}", "/console/consumers/acme",
+        "/console/consumers", "/console/audit",
+    ):  # fmt: skip
+        page = await visitor.get(where, params={"search": nasty})
+        assert page.status_code == 200, where
+        assert "<img" not in page.text
+        assert "49" not in re.findall(r"alert\(1\)[^<]{0,40}", page.text)
+    assert made.secret not in (await visitor.get(f"/console/keys/{made.key.id}")).text
+
+
+async def test_an_error_is_a_page(visitor, tmp_path):
+    """With its status, and nothing of the inside."""
+    await sign_in(visitor, tmp_path)
+    for where, status in (
+        ("/console/keys/key_no", 404),
+        ("/console/consumers/nobody", 404),
+        ("/console/usage?days=5000", 422),
+        ("/console/keys?state=odd", 422),
+        ("/console/audit?since=yesterday", 422),
+    ):
+        page = await visitor.get(where)
+        assert (status, True) == (page.status_code, "<h1>That did not work</h1>" in page.text)
+        assert "Traceback" not in page.text
+
+
+def test_after_signing_in_one_stays_in_the_house():
+    """Another site's address in `next` leads to the overview."""
+    assert own_path("/console/keys") == "/console/keys"
+    for given in (
+        "https://evil.example/console", "//evil.example/console", "/\\evil.example", "/consoles",
+        "javascript:alert(1)", "/admin/v1/keys", "", "/console\\@evil.example",
+    ):  # fmt: skip
+        assert own_path(given) == "/console"
+
+
+def test_a_chart_holds_every_request_once():
+    """Few hours or two months: bars are joined, sums stay; the axis is above the highest."""
+    until = clock.now()
+    for days in (1, 7, 30, 60):
+        since = until - timedelta(days=days) + timedelta(hours=1)
+        begin = since.replace(minute=0, second=0, microsecond=0)
+        used = [UsageHour(begin + timedelta(hours=hour), 10, 1, 2, 3) for hour in range(24 * days)]
+        drawn = chart(used, since, until)
+        assert 240 * days == drawn.total
+        assert len(drawn.bars) <= 96
+        assert all(part.y >= 10 for bar in drawn.bars for part in bar.parts)
+        assert {"passed", "refused", "throttled", "failed"} == {
+            part.kind for bar in drawn.bars for part in bar.parts
+        }
+    assert chart([], until - timedelta(hours=3), until).total == 0
+
+
+async def test_a_role_sees_only_what_it_may(visitor, tmp_path, admin, control):
+    """An auditor reads; a form of hers is refused, and no button offers it."""
+    from sqlalchemy import update
+
+    from chassis.database import Database, url_of
+    from gateway.control.tables import admin_token as tokens
+
+    await admin.set_consumer("acme", "internal")
+    made = await admin.create_key("acme")
+    await sign_in(visitor, tmp_path)
+    database = Database(url_of(tmp_path, "gateway"), name="look")
+    try:
+        with database.transaction() as connection:
+            connection.execute(update(tokens).values(role="auditor"))
+    finally:
+        database.close()
+    page = await visitor.get(f"/console/keys/{made.key.id}")
+    assert page.status_code == 200
+    assert "Rotate" not in page.text
+    assert "Audit trail" in page.text
+    answer = await visitor.post(
+        f"/console/keys/{made.key.id}/revoke", data={"csrf": csrf_of(page), "reason": "x"}
+    )
+    assert answer.status_code == 403
+    assert (await visitor.get("/console/keys/new")).status_code == 403
