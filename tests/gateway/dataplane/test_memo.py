@@ -13,7 +13,7 @@ from gateway.keys import mint
 
 CHANGING = re.compile(
     rb"(?<=firmwire-request-id: )\w{32}|(?<=traceparent: )[\w-]{55}|(?<=firmwire-identity: )\S+"
-    rb'|(?<="instance":")\w{32}|(?<=r=)\d+(?=;t=)|(?<=firmwire-deadline-ms: )\d+'
+    rb'|(?<="instance":")\w{32}|(?<=;r=)\d+;t=\d+|(?<=firmwire-deadline-ms: )\d+'
 )
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
