@@ -83,7 +83,7 @@ def document_route() -> Route:
         name="openapi",
         prefix="/openapi",
         upstream="process",
-        policies={"documents": {}},
+        policies={"documents": {}, "meter": {}},
         methods=("GET", "HEAD"),
         public=True,
     )

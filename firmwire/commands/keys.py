@@ -164,15 +164,25 @@ def rotate(url: str | None, key_id: str, overlap_hours: float, reason: str, as_j
 @click.argument("path")
 @click.option("--client", default="", help="The address the call comes from.")
 @click.option("--scope", default="", help="The one its tier asks for; see openapi/.")
+@click.option("--version", default="", help="What its Firmwire-Version says.")
 @JSON
 @click.pass_obj
 def why(
-    url: str | None, key_id: str, method: str, path: str, client: str, scope: str, as_json: bool
+    url: str | None,
+    key_id: str,
+    method: str,
+    path: str,
+    client: str,
+    scope: str,
+    version: str,
+    as_json: bool,
 ) -> None:
     """Why METHOD PATH would be turned away for a key; nothing is sent."""
     from gateway.control.explain import Asked
 
-    asked = Asked(key_id=key_id, method=method, path=path, client=client, scope=scope)
+    asked = Asked(
+        key_id=key_id, method=method, path=path, client=client, scope=scope, version=version
+    )
     told = run(url, lambda c: c.why_denied(asked))
     if as_json:
         print_json(told)

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from msgspec import Struct, structs
 
 from chassis import clock
+from chassis.versions import head, versions
 from gateway.control.shapes import KeyView, Verdict, WhyDenied
+from gateway.lifecycle import Life
 from gateway.routes import Route, Table
 from gateway.snapshot import Plan, Snapshot, within
 
@@ -18,13 +20,17 @@ Answer = Literal["yes", "no", "unknown"]
 
 
 class Asked(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A request as somebody described it. client: an address. scope: the one its tier asks for."""
+    """A request as somebody described it. client: an address. scope: the one its tier asks for.
+
+    version: what its header says, when it has one.
+    """
 
     key_id: str
     method: str = "GET"
     path: str
     client: str = ""
     scope: str = ""
+    version: str = ""
 
 
 def why_denied(asked: Asked, key: KeyView | None, snapshot: Snapshot) -> WhyDenied:
@@ -41,6 +47,7 @@ def why_denied(asked: Asked, key: KeyView | None, snapshot: Snapshot) -> WhyDeni
     if key is not None:
         plan = _plan(key, snapshot)
         verdicts.append(_rights(asked, key, plan, route))
+        verdicts.append(_version(asked, key, plan, snapshot))
         verdicts.append(_limits(plan, route))
     return _told(verdicts)
 
@@ -128,6 +135,24 @@ def _scope(name: str, wanted: str, mine: frozenset[str]) -> Verdict:
         holds = any(scope.startswith(f"{wanted}:") for scope in mine)
         say = f"any scope of {wanted}"
     return Verdict(name, "yes" if holds else "no", f"{say} is {'' if holds else 'not '}held")
+
+
+def _version(asked: Asked, key: KeyView, plan: Plan, snapshot: Snapshot) -> Verdict:
+    """The same order as policies/version.py: header, pin, plan, head."""
+    said = (
+        (asked.version, "told"), (key.version, "the key's pin"),
+        (plan.version_default, "the plan's"), (head(), "the newest"),
+    )  # fmt: skip
+    version, whose = next(each for each in said if each[0])
+    if version not in versions():
+        return Verdict("version", "no", f"{version} ({whose}) is no version: 400")
+    life = next((life for life in snapshot.versions if life.version == version), Life(version))
+    now_s = clock.now().timestamp()
+    if life.ended(now_s):
+        return Verdict("version", "no", f"{version} ({whose}) has ended: 410")
+    if life.brownout(now_s) is not None:
+        return Verdict("version", "no", f"{version} ({whose}) is switched off for a while: 503")
+    return Verdict("version", "yes", f"{version} ({whose})")
 
 
 def _limits(plan: Plan, route: Route | None) -> Verdict:

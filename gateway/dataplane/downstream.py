@@ -230,7 +230,7 @@ class Downstream(Reading):
         x.progress_s = self._monotonic()
         self._last_of_line(x)
         self.transport.write(replies.refusal(x, problem))
-        if problem.fault.status >= 500:
+        if problem.fault.status >= 500 and not x.refused:
             self.worker.failed(x, problem)
         self.finish(x)
 

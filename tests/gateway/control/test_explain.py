@@ -1,10 +1,14 @@
 """Why-denied: the same answers as the data plane would give, question by question."""
 
+from datetime import timedelta
+
 import pytest
 
+from chassis import clock
 from contracts.problem import Fault, Problem
 from gateway.control.explain import Asked
 from gateway.control.shapes import PlanDraft
+from gateway.control.version_shapes import BrownoutSpan
 
 
 def answers(seen) -> dict[str, str]:
@@ -48,6 +52,25 @@ async def test_it_names_what_would_refuse(admin, key, told, refusing):
     given = answers(seen)
     assert refusing == {name for name, answer in given.items() if answer == "no"}
     assert seen.let_in is not bool(refusing)
+
+
+async def test_a_version_that_has_ended_is_named(admin, key):
+    """Told, pinned or of the plan: whose it is, and what it answers."""
+    path = "/process/v1/invoices"
+
+    async def asked(version=""):
+        seen = await admin.why_denied(Asked(key_id=key.id, path=path, version=version))
+        return next(v for v in seen.verdicts if v.name == "version")
+
+    assert (await asked()).answer == "yes"
+    assert (await asked()).say == f"{key.version} (the key's pin)"
+    assert (await asked("2020-01-01")).say.endswith("400")
+    now = clock.now()
+    span = BrownoutSpan(now - timedelta(minutes=1), now + timedelta(minutes=1))
+    told = {"deprecated_at": now - timedelta(days=1), "link": "/moving", "brownouts": (span,)}
+    await admin.set_version("2026-11-01", **told)
+    assert ((await asked("2026-11-01")).answer, (await asked()).answer) == ("no", "yes")
+    assert (await asked("2026-11-01")).say.endswith("503")
 
 
 async def test_a_dead_and_an_unknown_key_are_told_apart_to_an_admin(admin, key):

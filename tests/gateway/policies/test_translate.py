@@ -162,3 +162,19 @@ async def test_a_reply_that_is_not_heads_is_our_mistake(dated, tier):
     reply = await dated.ask("POST", BATCH, b"[]", Firmwire_Version=FIRST, Content_Type=JSON)
     assert (reply.status, reply.problem) == (500, "internal")
     assert b"pointer" not in reply.body
+
+
+async def test_a_kept_answer_is_heads_and_walked_for_each_caller(dated, tier, upstream):
+    """The cache holds what the tier said; versions never see each other's bytes."""
+    told = golden("get_streams")
+    path = "/process/v1/master-data/streams"
+    tier(told[HEAD].encode(), 200, JSON, 'ETag: "abc"')
+    policies = {**dated.route["policies"], "cache": {"fresh_s": 60}}
+    dated.route = {**dated.route, "policies": policies}
+    dated.publish()
+    for version in (FIRST, HEAD, FIRST, "2026-11-08", HEAD):
+        reply = await dated.ask("GET", path, Firmwire_Version=version)
+        assert (reply.status, reply.body.decode()) == (200, told[version])
+    assert len(upstream.seen) == 3
+    known = await dated.ask("GET", path, Firmwire_Version=FIRST, If_None_Match='W/"abc"')
+    assert (known.status, len(upstream.seen)) == (304, 3)
