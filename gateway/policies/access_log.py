@@ -10,7 +10,7 @@ from msgspec import Struct
 from gateway.policy import Exchange, Policy, Stage, Tools
 
 _LINE = (
-    b'{"at_ms":%%d,"id":"%%b",%%b,"route":"%b","method":"%%b","path":"%%b",'
+    b'{"at_ms":%%d,"id":"%%b",%%b,"route":"%b","version":"%%b","method":"%%b","path":"%%b",'
     b'"status":%%d,"in_bytes":%%d,"out_bytes":%%d,"took_us":%%d,"problem":"%%b","client":"%%b"}\n'
 )
 
@@ -38,6 +38,7 @@ class _AccessLog:
                 int((ended_s + self._unix_minus_monotonic_s) * 1000),
                 x.request_id,
                 caller.tag if caller is not None else _NOBODY,
+                x.version,
                 x.method,
                 x.path,
                 x.status,
