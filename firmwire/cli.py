@@ -13,6 +13,10 @@ COMMANDS = {
     "keys": "Create, find, rotate and revoke API keys.",
     "consumers": "Who calls: list, find, make and remove consumers.",
     "plans": "What consumers may and how much: list, make and remove plans.",
+    "clients": "Create, list and revoke OAuth clients, which get access tokens.",
+    "issuers": "Other issuers whose access tokens count here: add, list and remove.",
+    "signing-keys": "List and rotate the keys that sign access tokens.",
+    "admins": "People who sign in: create, list, disable.",
     "versions": "Who calls which version; deprecate, rehearse and end one.",
     "audit": "Who changed what: read it, and check that it is whole.",
     "gateway": "Bring the gateway to the state of files: plan, diff, apply, export.",
@@ -29,7 +33,8 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found = getattr(importlib.import_module(f"firmwire.commands.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        found = getattr(importlib.import_module(f"firmwire.commands.{name}"), name)
         assert isinstance(found, click.Command)
         return found
 

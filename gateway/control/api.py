@@ -94,9 +94,17 @@ async def routes(request: Asked) -> Page[Route]:
 
 @get("/snapshot", opt={**_OWN_GUARD, "operation": "snapshot"}, guards=[only_data_planes])
 async def snapshot(
-    request: Asked, after: FromQuery[int] = -1, wait_s: Annotated[float, QueryParameter(ge=0)] = 0.0
+    request: Asked,
+    after: FromQuery[int] = -1,
+    wait_s: Annotated[float, QueryParameter(ge=0)] = 0.0,
+    unknown: FromQuery[list[str] | None] = None,
 ) -> Response[bytes]:
-    """The snapshot when it is another than `after`; 204 when nothing changed within wait_s."""
+    """The snapshot when it is another than `after`; 204 when nothing changed within wait_s.
+
+    unknown: issuers whose tokens named a key the data plane does not know.
+    """
+    for issuer in unknown or ():
+        request.app.state.keeper.noticed(issuer)
     found = await publisher(request).after(after, min(wait_s, WAIT_MOST_S))
     if found is None:
         return Response(b"", status_code=204)

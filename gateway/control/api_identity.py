@@ -132,11 +132,13 @@ async def set_issuer(request: Asked, body: RawBody) -> IssuerView:
     return await publisher(request).change(lambda c: issuers.put(c, data, uri, keys, who))
 
 
-@post("/issuers/remove", status_code=204, opt={"action": "issuers:write"})
-async def remove_issuer(request: Asked, body: RawBody) -> None:
+@post("/issuers/remove", status_code=200, opt={"action": "issuers:write"})
+async def remove_issuer(request: Asked, body: RawBody) -> IssuerView:
     data = msgspec.json.decode(body, type=IssuerRemoval)
     who = actor(request)
-    await publisher(request).change(lambda c: issuers.remove(c, data.issuer, data.reason, who))
+    return await publisher(request).change(
+        lambda c: issuers.remove(c, data.issuer, data.reason, who)
+    )
 
 
 @get("/signing-keys", opt={"action": "signing:read"})

@@ -245,6 +245,14 @@ class ControlClient:
         pin = Pin(version=version, reason=reason)
         return await self._send("POST", f"/keys/{id}/pin", KeyView, pin)
 
+    async def ask(
+        self, method: str, path: str, shape: type[T], body: Any = None, **query: Any
+    ) -> T:
+        """For the parts of the admin API that are called elsewhere."""
+        if body is not None:
+            return await self._send(method, path, shape, body)
+        return await self._get(path, shape, **query)
+
     async def _remove(self, path: str, reason: str) -> None:
         query = {"reason": reason} if reason else {}
         reply = await self._control.send("DELETE", f"/admin/v1{path}", query=query)

@@ -32,6 +32,7 @@ class Feed:
         self._shelf = shelf
         self._token = token
         self._tally = Tally(worker.memory("usage"))
+        self._told_s = 0.0
         self._control = Outbound(url, peer="control", words=INSIDE, deadline_s=_WAIT_S + 10.0)
 
     def begin_from_disk(self) -> bool:
@@ -92,13 +93,25 @@ class Feed:
             await asyncio.sleep(_PUSH_EVERY_S)
             await self.push()
 
+    def _unknown(self) -> set[str]:
+        """Issuers that may have new keys; not more often than once a second."""
+        now_s = clock.monotonic()
+        if now_s - self._told_s < 1.0 or not self._worker.unknown_issuers:
+            return set()
+        self._told_s = now_s
+        unknown = set(self._worker.unknown_issuers)
+        self._worker.unknown_issuers.clear()
+        return unknown
+
     async def _poll(self) -> bool:
         """False when it is better to wait a moment before the next."""
+        unknown = self._unknown()
+        asked = {"after": self._worker.snapshot.version, "wait_s": 0 if unknown else _WAIT_S}
         try:
             reply = await self._control.send(
                 "GET",
                 "/snapshot",
-                query={"after": self._worker.snapshot.version, "wait_s": _WAIT_S},
+                query=[*asked.items(), *(("unknown", name) for name in unknown)],
                 headers={"authorization": f"Bearer {self._token()}"},
                 safe=False,
             )

@@ -76,6 +76,11 @@ class Worker:
         """A snapshot is in force and the port is open."""
         return self.snapshot.version > 0 and self._listener is not None and not self.draining
 
+    @property
+    def unknown_issuers(self) -> set[str]:
+        """Issuers a token named a key of that is not known here; whoever tells them on clears it."""
+        return self._around.bearers.unknown
+
     def unix(self) -> float:
         """Unix seconds, to the second of the last tick and exact within it."""
         return self.monotonic() + self._unix_minus_monotonic_s

@@ -60,10 +60,14 @@ class Trusted(Struct, frozen=True):
 
 
 class Bearers:
-    """One a worker. make: a caller of a key (here: a client) and its plan."""
+    """One a worker. make: a caller of a key (here: a client) and its plan.
+
+    unknown: external issuers that may have new keys, for the feed to tell the control plane.
+    """
 
     def __init__(self, unix: Callable[[], float], make: Make) -> None:
         self.tickets: dict[bytes, Ticket] = {}
+        self.unknown: set[str] = set()
         self._unix = unix
         self._make = make
         self._tokens: dict[bytes, Token] = {}
@@ -115,6 +119,8 @@ class Bearers:
         kid = _text(parsed.header, "kid")
         key = trusted.keys.get(kid)
         if key is None:
+            if trusted.issuer.consumer:
+                self.unknown.add(trusted.issuer.issuer)
             raise Unfit("a key nobody knows")
         # All that is cheap comes before the signature.
         token = _judged(parsed, trusted.issuer, kid, now_s)

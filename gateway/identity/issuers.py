@@ -217,7 +217,7 @@ def put(
     return after
 
 
-def remove(connection: Connection, name: str, reason: str, actor: str) -> None:
+def remove(connection: Connection, name: str, reason: str, actor: str) -> IssuerView:
     """Its tokens are dead with it."""
     before = issuer_of(connection, name)
     connection.execute(delete(issuer).where(issuer.c.issuer == name))
@@ -225,6 +225,7 @@ def remove(connection: Connection, name: str, reason: str, actor: str) -> None:
         connection, actor=actor, action="issuer.removed", subject=name, reason=reason,
         before=before,
     )  # fmt: skip
+    return before
 
 
 def issuer_of(connection: Connection, name: str) -> IssuerView:
