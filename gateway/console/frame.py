@@ -7,7 +7,7 @@ Fails  a page, never JSON: to the sign-in page when nobody is signed in, otherwi
 import hashlib
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
@@ -24,7 +24,7 @@ from gateway.identity.roles import Admin, demand, may
 
 Asked = Request[Any, Any, Any]
 HOME = "/console"
-SIGN_IN = f"{HOME}/sign-in"
+SIGN_IN = "/oauth/login"
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -138,18 +138,10 @@ async def fields_of(request: Asked) -> dict[str, str]:
     return {name: value.strip() for name, value in pairs}
 
 
-def own_path(given: str) -> str:
-    """Where to go on after signing in: only ever a page of the console."""
-    parts = urlsplit(given)
-    bare = not parts.scheme and not parts.netloc and "\\" not in given
-    inside = parts.path == HOME or parts.path.startswith(f"{HOME}/")
-    return parts.path if bare and inside else HOME
-
-
 def failed(request: Asked, error: Exception) -> Response[str]:
     """Any exception as a page."""
     if isinstance(error, SignInFirst):
-        onward = "" if error.path == HOME else f"?next={quote(error.path)}"
+        onward = f"?next={quote(error.path)}"
         return Response("", status_code=303, headers={**HEADERS, "location": f"{SIGN_IN}{onward}"})
     if isinstance(error, HTTPException):
         problem = problems.of_status(error.status_code, because=repr(error))

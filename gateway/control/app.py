@@ -90,12 +90,13 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
         "control",
         handlers=[
             api.admin, api.snapshot, api_keys.report_leak, api_usage.push,
+            console,
             *mount.handlers(),
         ],
         verifier=identity.Verifier(identity.ensure(home)),
         ready={"database": database.check},
         lifespan=[living],
-    )
+    )  # fmt: skip
 
 
 def _first_start(connection: Connection, home: Path) -> None:

@@ -11,14 +11,14 @@ from litestar.handlers import HTTPRouteHandler
 from chassis import clock
 from gateway.console.app import console
 from gateway.console.chart import chart
-from gateway.console.frame import FILES, _templates, own_path, signed_in
+from gateway.console.frame import FILES, _templates, signed_in
 from gateway.control.app import control_plane
 from gateway.control.client import admin_token
 from gateway.control.shapes import UsageHour
 from gateway.identity.roles import ROLES, may
 from gateway.settings import ControlSettings
 
-OPEN = {"/console/sign-in", "/console/static/{name:str}"}
+OPEN = {"/console/static/{name:str}"}
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ async def visitor(control):
         yield client
 
 
-async def sign_in(visitor, tmp_path, **more):
-    page = await visitor.get("/console/sign-in")
+async def sign_in(visitor, tmp_path):
+    page = await visitor.get("/oauth/login?next=/console/keys")
     token = re.search(r'name="form" value="([^"]+)"', page.text)[1]
-    told = {"form": token, "secret": admin_token(tmp_path), **more}
-    return await visitor.post("/console/sign-in", data=told)
+    told = {"form": token, "password": admin_token(tmp_path), "next": "/console/keys"}
+    return await visitor.post("/oauth/login", data=told)
 
 
 def csrf_of(page) -> str:
@@ -42,7 +42,7 @@ def csrf_of(page) -> str:
 def routes():
     app = control_plane(ControlSettings(), Path("unused")).litestar
     for route in app.routes:
-        for handler in route.route_handlers:
+        for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and route.path.startswith("/console"):
                 yield route.path, handler
 
@@ -70,15 +70,14 @@ async def test_nobody_sees_a_page_without_signing_in(visitor):
             continue
         where = re.sub(r"\{[^}]+\}", "x", path)
         answer = await visitor.get(where)
-        onward = "" if where == "/console" else f"?next={where}"
-        assert (303, f"/console/sign-in{onward}") == (
+        assert (303, f"/oauth/login?next={where}") == (
             answer.status_code, answer.headers["location"],
         )  # fmt: skip
 
 
 async def test_signing_in_and_out(visitor, tmp_path):
     """The cookie is the browser's alone, and dead after signing out."""
-    answer = await sign_in(visitor, tmp_path, next="/console/keys")
+    answer = await sign_in(visitor, tmp_path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/keys")
     cookie = answer.headers["set-cookie"]
     assert all(word in cookie.lower() for word in ("httponly", "samesite=lax", "path=/"))
@@ -86,20 +85,9 @@ async def test_signing_in_and_out(visitor, tmp_path):
     assert page.status_code == 200
     kept = dict(visitor.cookies)
     out = await visitor.post("/console/sign-out", data={"csrf": csrf_of(page)})
-    assert (out.status_code, out.headers["location"]) == (303, "/console/sign-in")
+    assert (out.status_code, out.headers["location"]) == (303, "/oauth/login")
     visitor.cookies.update(kept)
     assert (await visitor.get("/console")).status_code == 303
-
-
-async def test_a_wrong_secret_and_another_sites_form_do_not_sign_in(visitor, tmp_path):
-    """Nothing but the words on the page differs from the first look."""
-    await visitor.get("/console/sign-in")
-    wrong = await sign_in(visitor, tmp_path, secret="fwadm_wrong")
-    assert wrong.status_code == 401
-    assert "not a secret of an admin" in wrong.text
-    forged = await sign_in(visitor, tmp_path, form="forged")
-    assert forged.status_code == 403
-    assert "firmwire-session" not in visitor.cookies
 
 
 async def test_no_form_works_without_its_token(visitor, tmp_path, admin):
@@ -185,16 +173,6 @@ async def test_an_error_is_a_page(visitor, tmp_path):
         page = await visitor.get(where)
         assert (status, True) == (page.status_code, "<h1>That did not work</h1>" in page.text)
         assert "Traceback" not in page.text
-
-
-def test_after_signing_in_one_stays_in_the_house():
-    """Another site's address in `next` leads to the overview."""
-    assert own_path("/console/keys") == "/console/keys"
-    for given in (
-        "https://evil.example/console", "//evil.example/console", "/\\evil.example", "/consoles",
-        "javascript:alert(1)", "/admin/v1/keys", "", "/console\\@evil.example",
-    ):  # fmt: skip
-        assert own_path(given) == "/console"
 
 
 def test_a_chart_holds_every_request_once():

@@ -72,7 +72,7 @@ async def visit(browser: Browser, control: str, tmp_path: Path) -> AsyncIterator
         await page.goto(f"{control}/console")
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         await seen.picture("sign-in")
-        await page.get_by_label("Admin token").fill(admin_token(tmp_path))
+        await page.get_by_label("Password, or admin token").fill(admin_token(tmp_path))
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
         return seen
