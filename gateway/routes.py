@@ -6,7 +6,9 @@ Fails  ValueError when two routes claim the same prefix and method.
 """
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
@@ -32,6 +34,11 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
     health: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~/-]*)?$")] = ""
     health_every_s: Annotated[float, Meta(ge=0.1)] = 5.0
 
+    def __post_init__(self) -> None:
+        for url in self.urls:
+            if why := _strange(url):
+                raise ValueError(f"urls: {why}, not {url!r}")
+
 
 class Route(Struct, frozen=True, forbid_unknown_fields=True):
     """prefix: whole path segments, e.g. `/process/v1`. policies: name to its config.
@@ -51,6 +58,25 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
     public: bool = False
     websocket: bool = False
     origins: tuple[str, ...] = ()
+
+
+def _strange(url: str) -> str:
+    """Why no request may ever be sent there, or nothing. Metadata services are link-local."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in ("http", "https") or not host or url.rstrip("/") != origin:
+        return "an origin, http(s)://host:port"
+    if "@" in parts.netloc:
+        return "an origin without a user"
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_link_local or address.is_unspecified or address.is_multicast:
+        return "the address of one host"
+    return ""
 
 
 class Table(Generic[T]):
