@@ -110,6 +110,15 @@ audit_entry = Table(
     Column("hash", String, nullable=False),
     sqlite_autoincrement=True,
 )
+adjusted = Table(
+    "adjusted",
+    metadata,
+    Column("consumer", ForeignKey("consumer.name"), primary_key=True),
+    Column("limit_name", String, primary_key=True),
+    Column("generation", BigInteger, nullable=False, server_default="0"),
+    Column("amount", BigInteger, nullable=False, server_default="0"),
+    Column("until_s", BigInteger, nullable=False, server_default="0"),
+)
 applied = Table(
     "applied",
     metadata,
