@@ -4,7 +4,7 @@ Owns   the order (stage, name); the rule that nothing reads what nobody wrote be
 Fails  PipeRefused, naming the policy and the fact, or the route and what it lacks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -16,7 +16,8 @@ from gateway.routes import Route
 
 BEFORE = frozenset({"request", "route", "client"})
 
-Down = Callable[[Exchange], Problem | None]
+Waiting = Coroutine[Any, Any, Problem | None]
+Down = Callable[[Exchange], Problem | Waiting | None]
 Side = Callable[[Exchange], None]
 
 
@@ -33,31 +34,31 @@ class Pipe(Struct, frozen=True):
     down: tuple[Callable[[Exchange], Any], ...]
     up: tuple[tuple[Side, ...], ...]
     end: tuple[Side, ...]
-    waits: tuple[bool, ...]
-    asynchronous: bool
     still: tuple[Callable[[Exchange], bool], ...] = ()
 
-    def walk(self, x: Exchange) -> Problem | None:
-        """Down the pipe; the first refusal stops it, and so does the first answer."""
+    def walk(self, x: Exchange) -> Problem | Waiting | None:
+        """Down the pipe; the first refusal stops it, and so does the first answer.
+
+        A step that has to wait for something hands out what to wait for: then `go_on`.
+        """
         for step in self.down:
-            refusal: Problem | None = step(x)
+            refusal: Problem | Waiting | None = step(x)
             if refusal is not None or x.answer is not None:
                 x.finished = self.down.index(step) + (refusal is None)
                 return refusal
         x.finished = len(self.down)
         return None
 
-    async def walk_waiting(self, x: Exchange) -> Problem | None:
-        """The same where a policy of this route needs I/O."""
-        x.finished = 0
-        for step, waits in zip(self.down, self.waits, strict=True):
-            refusal: Problem | None = await step(x) if waits else step(x)
-            if refusal is not None:
-                return refusal
+    async def go_on(self, x: Exchange, waited: Waiting) -> Problem | None:
+        """Behind a step that waits."""
+        refusal = await waited
+        while refusal is None:
             x.finished += 1
-            if x.answer is not None:
+            if x.over or x.answer is not None or x.finished == len(self.down):
                 break
-        return None
+            told = self.down[x.finished](x)
+            refusal = told if told is None or isinstance(told, Problem) else await told
+        return refusal
 
 
 def order(policies: Mapping[str, Policy]) -> tuple[str, ...]:
@@ -103,7 +104,6 @@ def pipe_of(policies: Mapping[str, Policy], tools: Tools) -> Pipe:
     else:
         mine = chosen(policies, route)
     down: list[Any] = []
-    waits: list[bool] = []
     ups: list[Side] = []
     up_after: list[tuple[Side, ...]] = []
     end: list[Side] = []
@@ -114,7 +114,6 @@ def pipe_of(policies: Mapping[str, Policy], tools: Tools) -> Pipe:
         if (step := getattr(bound, "on_request", None)) is not None:
             up_after.append(tuple(reversed(ups)))
             down.append(step)
-            waits.append(policy.asynchronous)
         if (back := getattr(bound, "on_response", None)) is not None:
             ups.append(back)
         if (last := getattr(bound, "on_end", None)) is not None:
@@ -122,7 +121,7 @@ def pipe_of(policies: Mapping[str, Policy], tools: Tools) -> Pipe:
         if (ask := getattr(bound, "still", None)) is not None:
             still.append(ask)
     up_after.append(tuple(reversed(ups)))
-    return Pipe(tuple(down), tuple(up_after), tuple(end), tuple(waits), any(waits), tuple(still))
+    return Pipe(tuple(down), tuple(up_after), tuple(end), tuple(still))
 
 
 def _config(policy: Policy, name: str, route: Route | None) -> Struct:

@@ -248,7 +248,8 @@ class Policy(Struct, frozen=True):
     only where on_request finished; on_end(x) when the last byte went out or the line was cut.
     still(x) -> bool: asked of a stream now and then; False ends it. It may renew x.caller.
     always: serves every route, and requests that found none, with its default config.
-    asynchronous: on_request is a coroutine function; only for policies that need I/O.
+    asynchronous: on_request may hand out a coroutine when it needs I/O; the walk goes on when that
+    is done. A request for which nobody waits costs no task.
     """
 
     stage: Stage

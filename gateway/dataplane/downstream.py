@@ -17,6 +17,7 @@ from gateway.dataplane import bodies, forwarding, hops, replies, tunnel
 from gateway.dataplane.heads import CONTINUE
 from gateway.dataplane.listeners import thumbprint
 from gateway.dataplane.reading import HELD, QUEUE, SWITCH, UPSTREAM, Reading
+from gateway.pipeline import Waiting
 from gateway.policy import Answer, Exchange, Pair
 
 if TYPE_CHECKING:
@@ -110,9 +111,6 @@ class Downstream(Reading):
         told = x.known.get(b"firmwire-deadline-ms")
         x.deadline_s = x.started_s + (forwarding.budget_s(told, use) if told else use.deadline_s)
         worker.running.add(x)
-        if pipe.asynchronous:
-            worker.spawn(self._start_waiting(x, use))
-            return
         refusal = pipe.walk(x)
         if refusal is not None or x.length_bytes or x.answer or x.rewrite_request or x.tunnel:
             self._decided(x, use, refusal)
@@ -125,7 +123,7 @@ class Downstream(Reading):
         x.use = None
         if x.malformed:
             x.close = True
-            x.pipe.walk(x)
+            self._unserved(x)
             self.fail(x, Problem(Fault.MALFORMED, x.malformed))
             return None
         methods = compiled.table.find(x.path)
@@ -133,7 +131,7 @@ class Downstream(Reading):
         served = not compiled.hosts or compiled.serves(x.known.get(b"host", b""))
         if use is not None and served:
             return use
-        x.pipe.walk(x)
+        self._unserved(x)
         if methods is None or not served:
             self.fail(x, Problem(Fault.NOT_FOUND, "Nothing is served at this address."))
         else:
@@ -141,19 +139,29 @@ class Downstream(Reading):
             self.fail(x, Problem(Fault.METHOD_NOT_ALLOWED, "Not with this method."))
         return None
 
-    async def _start_waiting(self, x: Exchange, use: "Use") -> None:
+    def _unserved(self, x: Exchange) -> None:
+        """Nothing is behind this one, so nothing is waited for: it gets its id and its count."""
+        waited = x.pipe.walk(x)
+        if waited is not None and not isinstance(waited, Problem):
+            waited.close()
+
+    async def _wait(self, x: Exchange, use: "Use", waited: Waiting) -> None:
         try:
-            refusal = await use.pipe.walk_waiting(x)
+            refusal = await x.pipe.go_on(x, waited)
         except Exception as error:  # house: except one bad policy is one 500, not a dead worker
-            self._crashed(error)
+            if not x.over:
+                self._crashed(error)
             return
         if not x.over:
             self._decided(x, use, refusal)
 
-    def _decided(self, x: Exchange, use: "Use", refusal: Problem | None) -> None:
+    def _decided(self, x: Exchange, use: "Use", refusal: Problem | Waiting | None) -> None:
         if refusal is not None:
-            x.refused = True
-            self.fail(x, refusal)
+            if isinstance(refusal, Problem):
+                x.refused = True
+                self.fail(x, refusal)
+            else:
+                self.worker.spawn(self._wait(x, use, refusal))
             return
         if x.received_bytes > x.body_limit_bytes:
             self._too_large(x)  # it came while the exchange waited for its turn
@@ -243,11 +251,14 @@ class Downstream(Reading):
             self._close(x)
         elif self._queue:
             self._pump()
-        else:
-            if self._paused:
-                self._unpause(QUEUE | UPSTREAM | HELD)
-            if self.worker.draining:
-                self.transport.close()
+        elif self._paused or self.worker.draining:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Between two requests."""
+        self._unpause(QUEUE | UPSTREAM | HELD)
+        if self.worker.draining:
+            self.transport.close()
 
     def abort(self) -> None:
         """Cut the line: the only honest end of a reply that stopped half way."""

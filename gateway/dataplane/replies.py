@@ -43,7 +43,8 @@ def plain(x: Exchange, status: int, lines: bytes, length: int, body: bytes) -> b
     x.status = status
     if not x.request_done or x.link.worker.draining:
         x.close = True
-    if x.pipe.up[x.finished]:
+    back = x.pipe.up[x.finished]
+    if back:
         _back_up(x)
     down = x.down_lines
     if x.down:

@@ -366,3 +366,49 @@ async def test_target_and_headers_may_be_replaced(gate, upstream, probe):
     assert seen.header("x-own") == []
     assert seen.header("x-two") == ["a"]
     assert read == [b"1", b"a", None, b"gateway.test", None]
+
+
+async def test_a_policy_may_wait_for_something_and_the_walk_goes_on_behind_it(
+    gate, upstream, probe, reply_from
+):
+    """Only the request that waits waits; what it refuses is refused; order on the line is kept."""
+    go_on = asyncio.Event()
+
+    async def waits(x):
+        await go_on.wait()
+        return Problem(Fault.GONE, "It is gone.") if x.path.endswith(b"/gone") else None
+
+    def on_request(x):
+        return None if x.path.endswith(b"/now") else waits(x)
+
+    probe(on_request)
+    assert (await gate.ask("GET", "/system/v1/now")).status == 200
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    for path in ("/system/v1/later", "/system/v1/gone", "/system/v1/now"):
+        writer.write(gate.request("GET", path))
+    assert (await gate.ask("GET", "/system/v1/now")).status == 200
+    assert len(upstream.seen) == 2
+    go_on.set()
+    async with asyncio.timeout(5):
+        assert [(await reply_from(reader)).status for _ in range(3)] == [200, 410, 200]
+    writer.close()
+
+
+async def test_a_caller_who_leaves_while_a_policy_waits(gate, upstream, probe, eventually):
+    """Nothing goes on for nobody; a policy that breaks after waiting is a 500."""
+    go_on = asyncio.Event()
+
+    async def waits(x):
+        await go_on.wait()
+        if x.method == b"DELETE":
+            raise RuntimeError("broken")
+
+    probe(waits)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    writer.write(gate.request())
+    await eventually(lambda: len(gate.worker.running) == 1)
+    writer.transport.abort()
+    await eventually(lambda: not gate.worker.running)
+    go_on.set()
+    assert (await gate.ask("DELETE")).status == 500
+    assert upstream.seen == []
