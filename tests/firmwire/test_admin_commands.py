@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def url(home: Path) -> Iterator[str]:
 
 
 def _answers(port: int) -> bool:
+    """Ready, not only listening: the first plans are made after the port is open."""
     try:
-        socket.create_connection(("127.0.0.1", port), 0.2).close()
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1).close()
     except OSError:
         return False
     return True
