@@ -19,7 +19,7 @@ import click
               help="The repository, by default this folder.")  # fmt: skip
 @click.pass_context
 def contracts(context: click.Context, check: bool, publish: bool, into: Path) -> None:
-    """Write openapi/*.json and docs/exceptions.md from the code; refuse what breaks callers."""
+    """Write openapi/ and the generated pages of docs/; refuse what breaks callers."""
     context.obj = into
     if context.invoked_subcommand is not None:
         return
