@@ -18,6 +18,7 @@ COMMANDS = {
     "signing-keys": "List and rotate the keys that sign access tokens.",
     "admins": "People who sign in: create, list, disable.",
     "versions": "Who calls which version; deprecate, rehearse and end one.",
+    "quotas": "What consumers used of their limits; reset and raise them.",
     "audit": "Who changed what: read it, and check that it is whole.",
     "gateway": "Bring the gateway to the state of files: plan, diff, apply, export.",
     "contracts": "Write the OpenAPI documents and what else is generated.",

@@ -108,20 +108,16 @@ async def _set(
 
 
 def _table(rows: Any) -> None:
-    import msgspec
+    from gateway.control.limit_words import said
 
-    shown = []
-    for row in rows:
-        values = msgspec.to_builtins(row)
-        limits = {k: v for k, v in values.items() if k not in ("name", "scopes") and v}
-        shown.append((row.name, " ".join(row.scopes), _told(limits) or "those of the routes"))
+    shown = [
+        (
+            row.name,
+            " ".join(row.scopes),
+            "; ".join(f"{limit.name}: {said(limit)}" for limit in row.limits)
+            or "those of the routes",
+        )
+        for row in rows
+    ]
     empty = "No plans. Make one: firmwire plans set NAME --scope process:billing:read"
     table(("plan", "scopes", "limits"), shown, empty=empty)
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_told(inner)}" for name, inner in value.items() if inner)
-    if isinstance(value, list | tuple):
-        return "; ".join(_told(inner) for inner in value)
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from chassis import clock
+from gateway.control.limit_words import said
+from gateway.control.shapes import PlanView
 
 DONE = {
     "revoked": "The key is revoked. It stops working everywhere within a second.",
@@ -78,14 +80,9 @@ def told(value: Any) -> str:
     return str(plain)
 
 
-def limits(plan: Any) -> list[tuple[str, str]]:
-    """What a plan says beside its name and scopes."""
-    plain = msgspec.to_builtins(plan)
-    return [
-        (name.replace("_", " "), told(value) if not isinstance(value, int) else f"{value:,}")
-        for name, value in plain.items()
-        if name not in ("name", "scopes") and value
-    ]
+def limits(plan: PlanView) -> list[tuple[str, str]]:
+    """A plan's limits: name, and what it says."""
+    return [(limit.name, said(limit)) for limit in plan.limits]
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -16,6 +16,7 @@ from gateway.control import (
     api_audit,
     api_identity,
     api_keys,
+    api_quotas,
     api_state,
     api_usage,
     api_versions,
@@ -116,7 +117,7 @@ admin = Router(
     route_handlers=[
         plans, plan, set_plan, remove_plan, consumers, consumer, set_consumer, remove_consumer,
         routes, *api_keys.HANDLERS, *api_audit.HANDLERS, *api_identity.HANDLERS,
-        *api_usage.HANDLERS, *api_versions.HANDLERS,
+        *api_quotas.HANDLERS, *api_usage.HANDLERS, *api_versions.HANDLERS,
         *api_state.HANDLERS,
     ],
     guards=[only_admins],

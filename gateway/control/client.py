@@ -28,6 +28,9 @@ from gateway.control.shapes import (
     KeyView,
     PlanDraft,
     PlanView,
+    QuotaRaise,
+    QuotaReset,
+    QuotaView,
     Revocation,
     Rotation,
     UsageHour,
@@ -189,6 +192,19 @@ class ControlClient:
     async def state(self) -> State:
         """What is in force, in the form of the files."""
         return await self._get("/gateway/state", State)
+
+    async def quota(self, consumer: str) -> QuotaView:
+        """Its limits, what was changed of them, what is used."""
+        return await self._get(f"/quotas/{consumer}", QuotaView)
+
+    async def reset_quota(self, consumer: str, *, limit: str = "", reason: str = "") -> QuotaView:
+        """Forget what was counted, of one limit or of all."""
+        told = QuotaReset(limit=limit, reason=reason)
+        return await self._send("POST", f"/quotas/{consumer}/reset", QuotaView, told)
+
+    async def raise_limit(self, consumer: str, told: QuotaRaise) -> QuotaView:
+        """Another amount for a while; 0 ends it."""
+        return await self._send("POST", f"/quotas/{consumer}/raise", QuotaView, told)
 
     async def usage(
         self,

@@ -7,12 +7,15 @@ Fails  never by itself; a key nobody knows is a branch of the tree.
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
-from msgspec import Struct, structs
+import msgspec
+from msgspec import Struct
 
 from chassis import clock
 from chassis.versions import head, versions
+from gateway.control.limit_words import said
 from gateway.control.shapes import KeyView, Verdict, WhyDenied
 from gateway.lifecycle import Life
+from gateway.metering.limit import Limit
 from gateway.routes import Route, Table
 from gateway.snapshot import Plan, Snapshot, within
 
@@ -157,24 +160,12 @@ def _version(asked: Asked, key: KeyView, plan: Plan, snapshot: Snapshot) -> Verd
 
 def _limits(plan: Plan, route: Route | None) -> Verdict:
     """What would be counted; how much of it is used is known where it is counted."""
-    below = [
-        Verdict(name, "unknown", said)
-        for name, said in (
-            *((f"plan {field}", _said(value)) for field, value in _numbers(plan)),
-            *(
-                (f"route {name}", _said(settings))
-                for name, settings in (route.policies if route is not None else {}).items()
-                if name not in ("authenticate", "authorise") and settings
-            ),
-        )
-    ]
+    below = [Verdict(f"plan: {limit.name}", "unknown", said(limit)) for limit in plan.limits]
+    meter = route.policies.get("meter", {}) if route is not None else {}
+    if isinstance(meter.get("limits"), list | tuple):
+        own = msgspec.convert(meter["limits"], tuple[Limit, ...])
+        below += [Verdict(f"route: {limit.name}", "unknown", said(limit)) for limit in own]
     return Verdict("limits", "unknown", "counted where the request arrives: 429", tuple(below))
-
-
-def _numbers(plan: Plan) -> list[tuple[str, Any]]:
-    """What a plan says beside its name and scopes, as far as it says something."""
-    fields = structs.asdict(plan)
-    return [(k, v) for k, v in fields.items() if k not in ("name", "scopes") and v]
 
 
 def _plan(key: KeyView, snapshot: Snapshot) -> Plan:
@@ -186,16 +177,6 @@ def _branch(name: str, say: str, below: list[Verdict], status: str) -> Verdict:
     refused = any(verdict.answer == "no" for verdict in below)
     told = f"{say}: {status}" if refused else say
     return Verdict(name, "no" if refused else "yes", told, tuple(below))
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_said(inner)}" for name, inner in value.items())
-    if isinstance(value, Struct):
-        return _said({k: v for k, v in structs.asdict(value).items() if v not in (None, "", ())})
-    if isinstance(value, list | tuple):
-        return "; ".join(_said(inner) for inner in value)
-    return str(value)
 
 
 def _listed(scopes: frozenset[str]) -> str:

@@ -17,6 +17,7 @@ from chassis.database import Database
 from chassis.discovery import plugs
 from contracts.problem import Fault, Problem
 from gateway.control.applied import applied_of
+from gateway.control.quota_store import adjusted_of
 from gateway.control.store import limits_of
 from gateway.control.tables import api_key, consumer, plan, published
 from gateway.control.version_store import lives
@@ -161,6 +162,7 @@ class Publisher:
             ),
             hosts=hosts[0] if hosts else self._hosts,
             versions=lives(connection),
+            adjusted=adjusted_of(connection),
             issuers=known.issuers,
             clients=known.clients,
             revoked=known.revoked,

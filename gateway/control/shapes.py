@@ -211,3 +211,43 @@ class Applied(Struct, frozen=True):
 
     changes: tuple[Change, ...]
     version: int
+
+
+class QuotaReset(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """limit: its name; all of the plan when it is left out."""
+
+    limit: str = ""
+    reason: Text = ""
+
+
+class QuotaRaise(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """amount: instead of the limit's own until then; 0 ends it."""
+
+    limit: str
+    amount: Annotated[int, Meta(ge=0, le=10**15)]
+    until: datetime | None = None
+    reason: Text = ""
+
+
+class LimitView(Struct, frozen=True):
+    """says: in words. used: of a quota in its running period, a few seconds behind; else unknown.
+
+    resets: how often an admin reset it.
+    """
+
+    name: str
+    kind: str
+    says: str
+    amount: int
+    raised_to: int | None = None
+    raised_until: datetime | None = None
+    used: int | None = None
+    resets: int = 0
+
+
+class QuotaView(Struct, frozen=True):
+    """A consumer's limits."""
+
+    consumer: str
+    plan: str
+    limits: tuple[LimitView, ...]

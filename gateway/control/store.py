@@ -14,7 +14,7 @@ from contracts.problem import Fault, Problem
 from gateway.control import audit, version_store
 from gateway.control.rows import Found, invalid, like, named, page, put
 from gateway.control.shapes import ConsumerDraft, ConsumerView, PlanDraft, PlanView
-from gateway.control.tables import api_key, consumer, plan
+from gateway.control.tables import adjusted, api_key, consumer, plan
 from gateway.metering.limit import Limit
 
 
@@ -77,6 +77,7 @@ def remove_consumer(connection: Connection, name: str, reason: str, actor: str) 
         raise Problem(
             Fault.CONFLICT, f"{name} has {number} keys; revoke them instead of removing it."
         )
+    connection.execute(delete(adjusted).where(adjusted.c.consumer == name))
     connection.execute(delete(consumer).where(consumer.c.name == name))
     audit.append(
         connection, actor=actor, action="consumer.removed", subject=name, reason=reason,

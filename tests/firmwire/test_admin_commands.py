@@ -181,3 +181,15 @@ def test_a_mistake_in_a_file_has_its_line_and_nothing_is_done(run: Run, tmp_path
         assert (refused.exit_code, said in refused.stderr) == (1, True), refused.output
         assert "what is in force stays" in refused.stderr
     assert "wrong" not in run("plans", "list").stdout
+
+
+def test_quotas_are_shown_reset_and_raised(run: Run):
+    """In words; what is wrong is a plain line."""
+    run("consumers", "set", "ned", "--plan", "partner")
+    assert "a calendar month" in run("quotas", "show", "ned").stdout
+    assert run("quotas", "reset", "ned", "--reason", "a loop of ours").exit_code == 0
+    raised = run("quotas", "raise", "ned", "month", "2000000", "--hours", "3")
+    assert "2,000,000 until" in raised.stdout
+    assert data(run("quotas", "show", "ned", "--json"))["limits"][-1]["resets"] == 1
+    wrong = run("quotas", "raise", "ned", "odd", "5")
+    assert (wrong.exit_code, "has no limit odd" in wrong.stderr) == (1, True)

@@ -1,0 +1,81 @@
+"""This file exists to see from the command line what is used of limits, to reset and to raise them.
+
+Owns   the words on the terminal; the work is the control plane's.
+Fails  with the problem the control plane answered, and a status of 1.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from firmwire.admin import JSON, REASON, at, group, print_json, run, table
+
+quotas = group("quotas", "See what a consumer used of its limits; reset and raise them.")
+
+
+@quotas.command()
+@click.argument("consumer")
+@JSON
+@click.pass_obj
+def show(url: str | None, consumer: str, as_json: bool) -> None:
+    """The limits of CONSUMER, and what is used of its quotas."""
+    _shown(run(url, lambda c: c.quota(consumer)), as_json)
+
+
+@quotas.command()
+@click.argument("consumer")
+@click.option("--limit", default="", help="Its name; all of the plan when left out.")
+@REASON
+@JSON
+@click.pass_obj
+def reset(url: str | None, consumer: str, limit: str, reason: str, as_json: bool) -> None:
+    """Forget what was counted of CONSUMER, on every data plane within a second."""
+    _shown(run(url, lambda c: c.reset_quota(consumer, limit=limit, reason=reason)), as_json)
+
+
+@quotas.command(name="raise")
+@click.argument("consumer")
+@click.argument("limit")
+@click.argument("amount", type=click.IntRange(0))
+@click.option("--hours", default=24.0, show_default=True,
+              type=click.FloatRange(0, 2208, min_open=True), help="For how long.")  # fmt: skip
+@REASON
+@JSON
+@click.pass_obj
+def raise_(
+    url: str | None,
+    consumer: str,
+    limit: str,
+    amount: int,
+    hours: float,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Let CONSUMER have AMOUNT of LIMIT for a while; 0 ends it. The plan stays as it is."""
+    from chassis import clock
+    from gateway.control.shapes import QuotaRaise
+
+    until = clock.now() + timedelta(hours=hours) if amount else None
+    told = QuotaRaise(limit=limit, amount=amount, until=until, reason=reason)
+    _shown(run(url, lambda c: c.raise_limit(consumer, told)), as_json)
+
+
+def _shown(seen: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(seen)
+        return
+    rows = [
+        (
+            one.name,
+            one.says,
+            "" if one.used is None else f"{one.used:,}",
+            f"{one.raised_to:,} until {at(one.raised_until)}" if one.raised_to else "",
+            one.resets or "",
+        )
+        for one in seen.limits
+    ]
+    click.echo(f"{seen.consumer} is on the plan {seen.plan}.", err=True)
+    columns = ("limit", "says", "used", "raised to", "resets")
+    empty = "Its plan has no limits; those of the routes count."
+    table(columns, rows, empty=empty, numbers=("used", "resets"))
