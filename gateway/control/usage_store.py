@@ -8,7 +8,7 @@ Fails  never by itself; a batch that comes again changes nothing.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Select, cast, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis import clock
@@ -122,7 +122,9 @@ def forget(connection: Connection) -> None:
 def _sums(wanted: Select[Any], since: datetime, until: datetime) -> Select[Any]:
     columns = usage_hour.c
     for name in _NUMBERS:
-        wanted = wanted.add_columns(func.sum(columns[name]).label(name))
+        # PostgreSQL's sum of bigint is a decimal, which would go out as text.
+        whole = cast(func.sum(columns[name]), BigInteger)
+        wanted = wanted.add_columns(whole.label(name))
     return wanted.where(
         columns.hour_s >= int(since.timestamp()), columns.hour_s < int(until.timestamp())
     )

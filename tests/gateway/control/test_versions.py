@@ -12,10 +12,18 @@ from contracts.problem import Fault, Problem
 from gateway import tokens
 from gateway.control import audit
 from gateway.control.version_shapes import BrownoutSpan
+from gateway.settings import ControlSettings
 from gateway.usage import UsageBatch, UsageRow
 
 HEAD = versions.head()
 LINK = "https://firm.example/moving"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request, upstream):
+    """The same on both databases."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    return ControlSettings(system_url=f"http://127.0.0.1:{upstream.port}", database_url=url)
 
 
 def soon(days: float) -> datetime:
@@ -183,7 +191,7 @@ async def test_who_still_calls_what(admin, control, tmp_path):
     assert (view.consumers, view.requests, view.keys) == (1, 7, 2)
 
 
-async def test_every_step_is_in_the_trail(admin, tmp_path):
+async def test_every_step_is_in_the_trail(admin, settings, tmp_path):
     """What was announced before and after, and why; not the numbers of the day."""
     from chassis.database import Database, url_of
 
@@ -194,7 +202,7 @@ async def test_every_step_is_in_the_trail(admin, tmp_path):
     assert (newest.before["sunset_at"], newest.before["link"]) == (None, LINK)
     assert newest.after["sunset_at"].startswith(soon(99).date().isoformat())
     assert "requests" not in newest.after
-    database = Database(url_of(tmp_path, "gateway"), name="look")
+    database = Database(url_of(tmp_path, "gateway", settings.database_url), name="look")
     try:
         with database.reading() as connection:
             assert audit.broken_at(connection) is None
