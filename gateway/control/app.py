@@ -58,6 +58,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
     """The service; its lifespan opens the database and publishes the first snapshot."""
     database = Database(url_of(home, "gateway", settings.database_url), name="gateway")
     mount = api_identity.Mount()
+    verifier = identity.Verifier(identity.ensure(home))
 
     @asynccontextmanager
     async def living(app: Litestar) -> AsyncIterator[None]:
@@ -93,7 +94,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
             console,
             *mount.handlers(),
         ],
-        verifier=identity.Verifier(identity.ensure(home)),
+        verifier=verifier,
         ready={"database": database.check},
         lifespan=[living],
     )  # fmt: skip

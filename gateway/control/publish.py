@@ -49,7 +49,7 @@ class Publisher:
         self._routes = settings.routes or (*tier_routes(), document_route())
         self._hosts = settings.hosts
         self._settings = settings
-        self._own_routes = identity_published.routes_of(settings)
+        self._own_routes = (*identity_published.routes_of(settings), portal_route())
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)
         self._encoded = b""
@@ -58,6 +58,11 @@ class Publisher:
     def own_upstreams(self) -> frozenset[str]:
         """Names of those the settings hold."""
         return frozenset(upstream.name for upstream in self._upstreams)
+
+    @property
+    def own_routes(self) -> frozenset[str]:
+        """Names of those that are always there."""
+        return frozenset(route.name for route in self._own_routes)
 
     async def begin(self) -> None:
         """Take up the stored version; a changed configuration counts as a change."""

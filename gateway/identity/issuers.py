@@ -27,6 +27,7 @@ from gateway.control.publish import Publisher
 from gateway.control.rows import instant, invalid, maybe, ms, named
 from gateway.control.shapes import Scope, Text
 from gateway.control.tables import consumer
+from gateway.identity import grants, sessions
 from gateway.identity.jose import keys_of
 from gateway.identity.tables import issuer
 from gateway.routes import Name
@@ -93,9 +94,11 @@ class Keeper:
         self._asked_s: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. What can no longer matter is forgotten on the way."""
         while True:
             await asyncio.sleep(REFRESH_S)
+            await self._database.write(grants.sweep)
+            await self._database.write(sessions.sweep)
             for name in await self._database.read(names):
                 await self.refresh(name)
 

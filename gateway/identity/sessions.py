@@ -11,7 +11,7 @@ import secrets
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, Select, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, update
 
 from chassis import clock
 from gateway.control.tables import admin_token
@@ -90,6 +90,12 @@ def end_all(connection: Connection, person_id: str) -> None:
     """Every session of a person: a password changed, an admin was disabled."""
     live = (session.c.person == person_id) & session.c.ended_ms.is_(None)
     connection.execute(update(session).where(live).values(ended_ms=_now_ms()))
+
+
+def sweep(connection: Connection) -> None:
+    """Forget those that are over."""
+    over = or_(session.c.ended_ms.is_not(None), session.c.expires_ms < _now_ms())
+    connection.execute(delete(session).where(over))
 
 
 def csrf_holds(admin: Admin, given: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from joserfc import jwe, jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
@@ -50,7 +51,10 @@ def current(connection: Connection, peppers: Peppers) -> SigningKey:
         return _make(connection, peppers)
     if row.pepper not in peppers.secrets:
         raise ValueError(f"signing key {row.kid}: the pepper {row.pepper} that sealed it is gone")
-    opened = jwe.decrypt_compact(row.sealed, _sealing(peppers, row.pepper), ["dir", "A256GCM"])
+    try:
+        opened = jwe.decrypt_compact(row.sealed, _sealing(peppers, row.pepper), ["dir", "A256GCM"])
+    except JoseError as error:
+        raise ValueError(f"signing key {row.kid}: sealed with another pepper") from error
     return SigningKey(row.kid, ECKey.import_key(msgspec.json.decode(opened.plaintext or b"")))
 
 

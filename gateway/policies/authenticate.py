@@ -49,30 +49,25 @@ class _Authenticate:
         self._proofs: Proofs = tools.memory("authenticate").setdefault("proofs", Proofs())
 
     def on_request(self, x: Exchange) -> Problem | None:
-        given = x.known.get(b"authorization")
-        if given is not None and given[7:10] == b"eyJ":  # how every JWT begins, after `Bearer `
-            ticket = self._tickets.get(given[7:]) or self._looked_at(given[7:])
-            if (
-                ticket is not None
-                and self._unix() < ticket.until_s
-                and given[:7].lower() == b"bearer "
-                and b"x-api-key" not in x.known
-                and not ticket.jkt
-                and (not ticket.certificate or _certified(x, ticket))
-            ):
-                x.caller = ticket.caller
-                return None
-        elif given is not None and given[:5].lower() == b"dpop ":
-            if self._proven(x, given[5:]):
-                return None
+        # Equal headers, equal snapshot: the same key or token. Only time and place are asked again.
+        memo = x.memo
+        found: Caller | None = memo.get("caller")
+        if found is not None and (found.free or self._holds(found, x.client)):
+            x.caller = found
+            return None
+        ticket: Ticket | None = memo.get("ticket")
+        if ticket is not None and self._unix() < ticket.until_s:
+            x.caller = ticket.caller
+            return None
+        given = x.known.get(b"authorization", b"")
+        if given[7:10] == b"eyJ":  # how every JWT begins, after `Bearer `
+            x.caller = self._borne(x, given)
+        elif given[:5].lower() == b"dpop ":
+            x.caller = self._proven(x, given[5:])
         else:
-            # Equal headers, equal snapshot: the same key. Only time and place are asked again.
-            found: Caller | None = x.memo.get("caller")
-            if found is None or not (found.free or self._holds(found, x.client)):
-                found = self._keyed(x)
-            if found is not None:
-                x.caller = found
-                return None
+            x.caller = self._keyed(x)
+        if x.caller is not None:
+            return None
         x.down.extend(_CHALLENGES)
         return Problem(Fault.UNAUTHENTICATED, _SAY)
 
@@ -119,26 +114,36 @@ class _Authenticate:
         bearers: Bearers | None = self._bearers
         return None if bearers is None else bearers.ticket(token)
 
-    def _proven(self, x: Exchange, token: bytes) -> bool:
+    def _borne(self, x: Exchange, given: bytes) -> Caller | None:
+        """A token whoever holds it may use, or whose certificate this connection has proven."""
+        if given[:7].lower() != b"bearer " or b"x-api-key" in x.known:
+            return None
+        ticket = self._tickets.get(given[7:]) or self._looked_at(given[7:])
+        if ticket is None or self._unix() >= ticket.until_s or ticket.jkt:
+            return None
+        if ticket.certificate and not _certified(x, ticket):
+            return None
+        x.memo["ticket"] = ticket
+        return ticket.caller
+
+    def _proven(self, x: Exchange, token: bytes) -> Caller | None:
         """A token bound to a key, and a proof for this very request."""
         proof = x.known.get(b"dpop")
         if proof is None or b"x-api-key" in x.known:
-            return False
+            return None
         ticket = self._tickets.get(token) or self._looked_at(token)
         now_s = self._unix()
         if ticket is None or now_s >= ticket.until_s or not ticket.jkt:
-            return False
+            return None
         try:
             made_by = self._proofs.thumbprint(
                 proof, method=x.method.decode(), host=x.known.get(b"host", b"").decode(),
                 path=x.path.decode(), token=token, now_s=now_s,
             )  # fmt: skip
         except Unfit:
-            return False
-        if not hmac.compare_digest(made_by.encode(), ticket.jkt.encode()):
-            return False
-        x.caller = ticket.caller
-        return True
+            return None
+        same = hmac.compare_digest(made_by.encode(), ticket.jkt.encode())
+        return ticket.caller if same else None
 
 
 def _certified(x: Exchange, ticket: "Ticket") -> bool:

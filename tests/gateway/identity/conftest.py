@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import subprocess
 
 import pytest
 from joserfc.jwk import ECKey
@@ -133,3 +134,21 @@ class Plane:
 @pytest.fixture(name="Plane")
 def plane_class():
     return Plane
+
+
+def _openssl(folder, *words: str) -> None:
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=30)
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """A self-signed server and two callers, each its own authority."""
+    for name in ("server", "partner", "thief"):
+        _openssl(
+            tmp_path, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+            "-out", f"{name}.pem", "-addext", "subjectAltName=IP:127.0.0.1",
+        )  # fmt: skip
+    both = (tmp_path / "partner.pem").read_text() + (tmp_path / "thief.pem").read_text()
+    (tmp_path / "ca.pem").write_text(both)
+    return tmp_path

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -17,6 +18,7 @@ from chassis import clock
 from chassis.server import serving
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
+from gateway.dataplane.listeners import Tls
 from gateway.identity.jose import b64
 from gateway.settings import ControlSettings, IdentitySettings
 
@@ -288,6 +290,58 @@ async def test_keys_rotate_and_old_tokens_live_on(admin, control, http, token_of
         return [await call(token) for token in (before, after)] == [200, 200]
 
     await until(both)
+
+
+async def test_a_client_proves_itself_by_its_certificate(
+    admin, plane, control, certificates, http, upstream
+):
+    """RFC 8705 through the data plane: the certificate proves the client and binds its tokens;
+    whoever only says so, to either plane, is nobody."""
+    tls = Tls(
+        certificate=str(certificates / "server.pem"),
+        private_key=str(certificates / "server.key"),
+        client_ca=str(certificates / "ca.pem"),
+        client_certificates="optional",
+    )
+    port = await plane.worker.listen("127.0.0.1", 0, tls)
+    der = ssl.PEM_cert_to_DER_cert((certificates / "partner.pem").read_text())
+    thumbprint = b64(hashlib.sha256(der).digest())
+    made = await admin.made(
+        "/clients", consumer="acme", method="self_signed_tls_client_auth", bound="mtls",
+        certificate=thumbprint,
+    )  # fmt: skip
+    id, door = made["client"]["id"], f"https://127.0.0.1:{port}"
+
+    def caller(name: str | None) -> httpx.AsyncClient:
+        context = ssl.create_default_context(cafile=str(certificates / "server.pem"))
+        if name:
+            context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+        return httpx.AsyncClient(verify=context, trust_env=False, timeout=10)
+
+    form = {"grant_type": "client_credentials", "client_id": id}
+    async with caller("partner") as partner, caller("thief") as thief, caller(None) as nobody:
+        for who in (thief, nobody):
+            for headers in ({}, {"firmwire-door": f"127.0.0.1|{thumbprint}|1|AAAA"}):
+                reply = await who.post(f"{door}/oauth/token", data=form, headers=headers)
+                assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
+        now_s = int(clock.now().timestamp())
+        said = {"firmwire-door": f"127.0.0.1|{thumbprint}|{now_s}|{'A' * 43}"}
+        assert (
+            await http.post(f"{control}/oauth/token", data=form, headers=said)
+        ).status_code == 401
+        reply = await partner.post(f"{door}/oauth/token", data=form)
+        assert reply.status_code == 200, reply.text
+        token = reply.json()["access_token"]
+        assert claims(token)["cnf"] == {"x5t#S256": thumbprint}
+        bearer = {"authorization": f"Bearer {token}"}
+
+        async def works() -> bool:
+            return (await partner.get(f"{door}/system/v1/x", headers=bearer)).status_code == 200
+
+        await until(works)
+        for who in (thief, nobody):
+            assert (await who.get(f"{door}/system/v1/x", headers=bearer)).status_code == 401
+    assert upstream.seen[-1].header("firmwire-door") == []
 
 
 # People.

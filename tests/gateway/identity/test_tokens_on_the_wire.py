@@ -2,7 +2,6 @@
 
 import re
 import ssl
-import subprocess
 from time import process_time
 
 import pytest
@@ -95,24 +94,6 @@ async def test_a_token_bound_to_a_key_needs_a_proof_a_request(gate, tokens):
     assert (await gate.ask(**ask, DPoP=again)).status == 200
 
 
-def _openssl(folder, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=30)
-
-
-@pytest.fixture
-def certificates(tmp_path):
-    """A self-signed server and two callers, each its own authority."""
-    for name in ("server", "partner", "thief"):
-        _openssl(
-            tmp_path, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-            "-out", f"{name}.pem", "-addext", "subjectAltName=IP:127.0.0.1",
-        )  # fmt: skip
-    both = (tmp_path / "partner.pem").read_text() + (tmp_path / "thief.pem").read_text()
-    (tmp_path / "ca.pem").write_text(both)
-    return tmp_path
-
-
 async def test_a_token_bound_to_a_certificate_needs_that_certificate(
     gate, tokens, certificates, reply_from
 ):
@@ -145,7 +126,8 @@ async def test_a_token_bound_to_a_certificate_needs_that_certificate(
 
 
 async def test_a_warm_token_costs_about_what_a_key_costs(gate, tokens):
-    """The walk through `authenticate` alone, best of several: within half as much again."""
+    """On a connection in use, the walk through `authenticate` alone: best of several, within two
+    microseconds a request, of the dozens a whole one takes."""
     step = gate.worker.compiled.table.find(b"/system/v1/x")[b"GET"].pipe.down
     authenticate = next(s for s in step if "Authenticate" in type(s.__self__).__name__)
 
@@ -160,6 +142,6 @@ async def test_a_warm_token_costs_about_what_a_key_costs(gate, tokens):
             for _ in range(2_000):
                 authenticate(x)
             took.append(process_time() - began_s)
-        return min(took)
+        return min(took) / 2_000
 
-    assert cost_s(tokens.token().decode()) < 1.5 * cost_s(gate.key)
+    assert cost_s(tokens.token().decode()) - cost_s(gate.key) < 2e-6
