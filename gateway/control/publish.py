@@ -49,7 +49,7 @@ class Publisher:
         self._routes = settings.routes or (*tier_routes(), document_route())
         self._hosts = settings.hosts
         self._settings = settings
-        self._own_routes = (*identity_published.routes_of(settings), portal_route())
+        self._own_routes = identity_published.routes_of(settings)
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)
         self._encoded = b""
