@@ -41,7 +41,7 @@ def problem(error: BaseException) -> Problem:
         return error
     if isinstance(error, ValidationError):
         return invalid(field_error(str(error)), because=str(error))
-    if isinstance(error, DecodeError):
+    if isinstance(error, DecodeError | UnicodeDecodeError):  # text inside JSON that is no UTF-8
         return Problem(Fault.MALFORMED, "The body is not valid JSON.", because=str(error))
     if isinstance(error, TimeoutError):
         return Problem(Fault.DEADLINE_EXCEEDED, "It took too long.", because=repr(error))
