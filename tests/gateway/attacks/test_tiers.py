@@ -80,8 +80,12 @@ async def test_case_23_json_that_is_a_weapon_is_a_problem_document(tier):
     }  # fmt: skip
     for name, body in weapons.items():
         answered = await post(tier, body)
-        assert answered.status in (400, 413, 422), name
-        refused(answered, 400, 413, 422)
+        if answered.status == 202:  # a batch whose only item is wrong says so by its index
+            told = msgspec.json.decode(answered.body)
+            assert (told["accepted"], len(told["refused"])) == (0, 1), name
+        else:
+            assert answered.status in (400, 413, 422), name
+            refused(answered, 400, 413, 422)
     answered = await post(tier, doubled)
     assert answered.status < 500
     assert (await post(tier, batch(2))).status == 202
