@@ -78,7 +78,7 @@ class Worker:
 
     @property
     def unknown_issuers(self) -> set[str]:
-        """Issuers a token named a key of that is not known here; whoever tells them on clears it."""
+        """Issuers that may have new keys; whoever tells it on clears it."""
         return self._around.bearers.unknown
 
     def unix(self) -> float:
