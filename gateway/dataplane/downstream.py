@@ -94,6 +94,7 @@ class Downstream(Reading):
 
     def close_soon(self) -> None:
         """When the caller has read what was written, or does not."""
+        self._settle()
         self._lingers_until_s = self._monotonic() + self.worker.limits.linger_s
         self.transport.close()
 
@@ -174,7 +175,7 @@ class Downstream(Reading):
             self._answer(x, x.answer)
             return
         if x.expects and not x.received_bytes:
-            self.transport.write(CONTINUE)
+            self.write(CONTINUE)
         if x.rewrite_request is None:
             self._forward(x, use)
             return
@@ -203,7 +204,7 @@ class Downstream(Reading):
     def _answer(self, x: Exchange, answer: Answer) -> None:
         x.progress_s = self._monotonic()
         self._last_of_line(x)
-        self.transport.write(replies.whole(x, answer.status, answer.headers, answer.body))
+        self.write(replies.whole(x, answer.status, answer.headers, answer.body))
         self.finish(x)
 
     def rewritten(self, x: Exchange, held: bodies.HeldReply) -> bytes:
@@ -237,7 +238,7 @@ class Downstream(Reading):
         """Answer with a problem document; nothing of the reply went out yet."""
         x.progress_s = self._monotonic()
         self._last_of_line(x)
-        self.transport.write(replies.refusal(x, problem))
+        self.write(replies.refusal(x, problem))
         if problem.fault.status >= 500 and not x.refused:
             self.worker.failed(x, problem)
         self.finish(x)
@@ -258,10 +259,21 @@ class Downstream(Reading):
         """Between two requests."""
         self._unpause(QUEUE | UPSTREAM | HELD)
         if self.worker.draining:
+            self._settle()
             self.transport.close()
+
+    def write(self, data: bytes) -> None:
+        """To the caller, now, behind what waits for it."""
+        self._settle()
+        self.transport.write(data)
+
+    def _settle(self) -> None:
+        if self.worker.outbox.waiting:
+            self.worker.outbox.flush()
 
     def abort(self) -> None:
         """Cut the line: the only honest end of a reply that stopped half way."""
+        self._settle()
         self.transport.abort()
 
     def _pump(self) -> None:
@@ -283,6 +295,7 @@ class Downstream(Reading):
         self._queue.clear()
         self._deaf = True
         self._memo = None
+        self._settle()
         if x.request_done and self._reading is None:
             self.transport.close()
             return

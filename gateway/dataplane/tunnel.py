@@ -86,7 +86,7 @@ class Tunnel:
         for name, value in (*x.down, *_SWITCH):
             out += (name, b": ", value, b"\r\n")
         out.append(b"\r\n")
-        link.transport.write(b"".join(out))
+        link.write(b"".join(out))
         x.head_sent = True
         most_bytes = x.body_limit_bytes
         self._down = Half(self, link.transport, upstream.transport, most_bytes)

@@ -71,7 +71,7 @@ class Upstream(asyncio.Protocol):
             self.transport.write(b"".join((*head, bodies.on_the_wire(x))))
             x.link.hold(x, 0)
         else:
-            self.transport.write(b"".join(head))
+            x.link.worker.outbox.add(self.transport, b"".join(head))
         if x.link.blocked:
             self.pause()
 
@@ -191,7 +191,7 @@ class Upstream(asyncio.Protocol):
                 self._finish(x, self._stays)
             elif self.out:
                 out, self.out = self.out, []
-                x.link.transport.write(b"".join(out))
+                x.link.write(b"".join(out))
 
     def _plain(self, x: Exchange, data: bytes) -> bool:
         """The first bytes of a reply: when they are plain, no parser is asked."""
@@ -204,7 +204,8 @@ class Upstream(asyncio.Protocol):
             return False  # more than a reply: the parser knows what to do
         body = data[at:]
         x.sent_bytes = len(body)
-        x.link.transport.write(replies.plain(x, status, lines, length, body))
+        link = x.link
+        link.worker.outbox.add(link.transport, replies.plain(x, status, lines, length, body))
         if left:
             self._left = left
         else:
@@ -217,7 +218,7 @@ class Upstream(asyncio.Protocol):
         if left < 0:
             data = data[: self._left]
         x.sent_bytes += len(data)
-        x.link.transport.write(data)
+        x.link.write(data)
         if left > 0:
             self._left = left
         else:
@@ -315,7 +316,7 @@ class Upstream(asyncio.Protocol):
         elif x.chunked_reply:
             out.append(b"0\r\n\r\n")
         if out:
-            x.link.transport.write(b"".join(out))
+            x.link.write(b"".join(out))
         if x.method == b"HEAD":
             self.parser = httptools.HttpResponseParser(self)
         reusable = reusable and self.complete
@@ -329,7 +330,7 @@ class Upstream(asyncio.Protocol):
         if x.head_sent:
             if self.complete:  # the reply was whole; what came after it is not for this client
                 out, self.out = self.out, []
-                x.link.transport.write(b"".join(out))
+                x.link.write(b"".join(out))
                 x.link.finish(x)
             else:
                 x.link.abort()

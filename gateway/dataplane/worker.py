@@ -19,6 +19,7 @@ from gateway.dataplane.counters import exposition
 from gateway.dataplane.downstream import Downstream
 from gateway.dataplane.lasting import end_unwelcome
 from gateway.dataplane.listeners import Listener, Tls
+from gateway.dataplane.outbox import Outbox
 from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers
 from gateway.policy import Caller, Exchange, Policy, Share, Sign
@@ -62,6 +63,7 @@ class Worker:
         self._around = Around(self.monotonic, self.unix, access_log, pool_of, share or Share())
         self._unrouted = self._around.by_route[UNROUTED]
         self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop)
         self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
         self._listener: Listener | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -124,6 +126,7 @@ class Worker:
         self.draining = True
         if self._listener is not None:
             self._listener.close()
+        self.outbox.flush()
         for link in tuple(self._links):
             link.drain()
         if self._links:

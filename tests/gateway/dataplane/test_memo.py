@@ -85,12 +85,15 @@ class Line:
             upstreams.append(connection)
         if not self.wire.ended:
             self.link.data_received(data)
+        outbox = self.gate.worker.outbox
         for _ in range(20):
+            outbox.flush()
             running = [one for one in upstreams if one.x is not None and one.x.request_done]
             for connection in running:
                 for piece in replies:
                     if connection.x is not None and not connection.transport.ended:
                         connection.data_received(piece)
+        outbox.flush()
         self.behind += b"|".join(one.transport.out for one in upstreams)
 
     def seen(self):
