@@ -10,14 +10,16 @@ import signal
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 import msgspec
 import uvloop
 
-from chassis import identity, settings, spans
+from chassis import clock, identity, settings, spans
 from chassis.discovery import plugs
 from chassis.log import log
+from chassis.store import Store
 from gateway import tokens
 from gateway.dataplane.access import LogFile
 from gateway.dataplane.feed import Feed
@@ -27,6 +29,7 @@ from gateway.dataplane.siblings import Siblings
 from gateway.dataplane.worker import Worker
 from gateway.dataplane.workers import Workers, reserve
 from gateway.keys import peppers
+from gateway.metering.shared import Shared
 from gateway.policy import Policy, Share
 from gateway.settings import ControlSettings, GatewaySettings
 from gateway.snapshot import Shelf
@@ -86,6 +89,7 @@ async def serve_data_plane(
         policies=plugs("gateway.policies", "POLICY", Policy),
         access_log=LogFile(home / "log" / "gateway-access.jsonl"),
         share=Share() if siblings is None else siblings.share,
+        shared=_shared(given, siblings),
         trusted_hops=given.trusted_hops,
     )
     feed = Feed(
@@ -129,6 +133,13 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def _shared(given: GatewaySettings, siblings: Siblings | None) -> Shared | None:
+    if not given.limits_url:
+        return None
+    workers = 1 if siblings is None else siblings.share.count
+    return Shared(Store(given.limits_url), token_hex(8), clock.monotonic, workers)
 
 
 def _tls(given: GatewaySettings) -> Tls | None:

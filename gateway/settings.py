@@ -30,7 +30,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The data plane. port: public. internal_port: /health, /ready, /metrics; never public.
-    workers: processes that share both ports. trusted_hops: proxies of ours in front.
+    workers: processes that share both ports. trusted_hops: proxies of ours in front. limits_url: a
+    Redis in which all workers of all replicas count limits together.
 
     control_url: where snapshots come from. token: shared with the control plane; empty reads
     `gateway/data-plane.token` under the home folder. certificate, private_key: PEM files, read
@@ -40,6 +41,7 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    limits_url: str = ""
     trusted_hops: Annotated[int, Meta(ge=0, le=10)] = 0
     internal_host: str = "127.0.0.1"
     internal_port: Port = 8081

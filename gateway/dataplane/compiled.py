@@ -18,6 +18,7 @@ from gateway.identity.bearer import Bearers
 from gateway.keys import Peppers, hasher
 from gateway.lifecycle import Life
 from gateway.metering.meters import Meters
+from gateway.metering.shared import Shared
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
@@ -111,6 +112,7 @@ class Around:
         log: LogLines,
         upstream_pool: Callable[[str], Pool],
         share: Share,
+        shared: Shared | None = None,
     ) -> None:
         self._share = share
         self._monotonic = monotonic
@@ -121,7 +123,7 @@ class Around:
         self._hashers: tuple[Callable[[bytes], bytes], ...] = ()
         self.callers: dict[bytes, Caller] = {}
         self.bearers = Bearers(unix, caller_of)
-        self.meters = Meters(monotonic, unix, share.count)
+        self.meters = Meters(monotonic, unix, share.count, shared)
         self.by_route: dict[str, Counts] = {UNROUTED: Counts()}
 
     def use_pools(self, upstream_pool: Callable[[str], Pool]) -> None:

@@ -22,6 +22,7 @@ from gateway.dataplane.listeners import Listener, Tls
 from gateway.dataplane.outbox import Outbox
 from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers
+from gateway.metering.shared import Shared
 from gateway.policy import Caller, Exchange, Policy, Share, Sign
 from gateway.routes import Upstream as Definition
 from gateway.settings import Limits
@@ -45,6 +46,7 @@ class Worker:
         access_log: LogFile,
         share: Share | None = None,
         trusted_hops: int = 0,
+        shared: Shared | None = None,
     ) -> None:
         self.limits = limits
         self.trusted_hops = trusted_hops
@@ -60,7 +62,10 @@ class Worker:
         self._links: set[Downstream] = set()
         self._pools: dict[str, Pool] = {}
         pool_of = self._pools.__getitem__
-        self._around = Around(self.monotonic, self.unix, access_log, pool_of, share or Share())
+        self._shared = shared
+        self._around = Around(
+            self.monotonic, self.unix, access_log, pool_of, share or Share(), shared
+        )
         self._unrouted = self._around.by_route[UNROUTED]
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox(self._loop)
@@ -137,6 +142,8 @@ class Worker:
         for pool in self._pools.values():
             pool.close()
         self._timer.cancel()
+        if self._shared is not None:
+            await self._shared.aclose()
         await asyncio.sleep(0)
         self.access_log.close()
 

@@ -8,57 +8,33 @@ Fails  never. Too many gauges: the idle ones go; when that is not enough, newcom
 
 from collections.abc import Callable, Iterable
 
-from gateway.metering import told
+from gateway.metering.bound import ANSWER_NS, Bound, Refusing
 from gateway.metering.gauges import Gauge, Held, Quota, Rate
+from gateway.metering.lease import LeasedQuota, LeasedRate
 from gateway.metering.limit import Adjusted, Limit, raised
 from gateway.metering.periods import NS, Calendar
+from gateway.metering.shared import Shared
+from gateway.metering.slots import LeasedSlots
 from gateway.metering.who import key_of
 
 GAUGES_MOST = 200_000
 _CROWD = "everybody else"
 
 
-class Bound:
-    """The gauges of one caller on one route. policy: the header that names them."""
-
-    __slots__ = ("gauges", "held", "policy", "shadows")
-
-    def __init__(self, gauges: tuple[Gauge, ...], shadows: tuple[Gauge, ...]) -> None:
-        self.gauges = gauges
-        self.shadows = shadows
-        self.held = tuple(gauge for gauge in gauges if gauge.limit.kind == "concurrency")
-        self.policy = told.policy([gauge.limit for gauge in gauges])
-
-    def decide(self, cost: int, now_ns: int) -> int:
-        """0 and all of them counted it; else none did."""
-        for gauge in self.gauges:
-            if wait_ns := gauge.wait(cost, now_ns):
-                return wait_ns
-        for gauge in self.gauges:
-            gauge.take(cost, now_ns)
-        return 0
-
-    def nearest(self, now_ns: int) -> told.Pair:
-        """RateLimit of the one of which least is left."""
-        gauges = self.gauges
-        best = gauges[0]
-        left = best.left(now_ns)
-        for gauge in gauges[1:]:
-            its = gauge.left(now_ns)
-            if its * best.most < left * gauge.most:
-                best, left = gauge, its
-        return told.remaining(best, left, best.reset_ns(now_ns))
-
-
 class Meters:
     """version: grows when what was bound before must be bound anew."""
 
     def __init__(
-        self, monotonic: Callable[[], float], unix: Callable[[], float], workers: int = 1
+        self,
+        monotonic: Callable[[], float],
+        unix: Callable[[], float],
+        workers: int = 1,
+        shared: Shared | None = None,
     ) -> None:
         self._monotonic = monotonic
         self._unix = unix
         self._workers = workers
+        self.shared = shared
         self._gauges: dict[str, Gauge] = {}
         self._calendars: dict[str, Calendar] = {}
         self._adjusted: dict[str, dict[str, Adjusted]] = {}
@@ -108,13 +84,24 @@ class Meters:
             named = [f"{per}={who[per]}" for per in sorted(limit.per)]
             if "consumer" not in limit.per and "key" not in limit.per:
                 named.append(f"of {who.get('plan', '')}")
-            parts = (*owner, limit.kind, limit.period, limit.name, str(generation))
+            kind = f"{limit.kind} {limit.period} {'shadow' if limit.shadow else ''}"
+            parts = (*owner, kind, limit.name, str(generation))
             gauges.append(self._gauge(limit, parts, named))
         return tuple(gauges)
+
+    async def ask(
+        self, bound: Bound, cost: int, now_ns: int, gone: Callable[[], bool]
+    ) -> Refusing | None:
+        """For whom `decide` had no answer yet: see Bound.ask."""
+        if self.shared is None:
+            return bound.refusing(cost, now_ns)
+        return await bound.ask(self.shared, cost, now_ns + ANSWER_NS, gone)
 
     def metrics(self) -> dict[str, float]:
         """By limit: how many were turned away, and how many would have been."""
         shown = {"firmwire_gateway_limit_gauges": float(len(self._gauges))}
+        if self.shared is not None:
+            shown |= self.shared.metrics()
         for name, counts in (("throttled", self.throttled), ("shadow_throttled", self.shadowed)):
             for limit, number in sorted(counts.items()):
                 shown[f'firmwire_gateway_{name}{{limit="{limit}"}}'] = float(number)
@@ -135,18 +122,30 @@ class Meters:
         return gauge
 
     def _made(self, limit: Limit, key: str) -> Gauge:
+        shared = None if limit.shadow else self.shared
+        workers = self._workers if shared is None else shared.workers
+        name = f"firmwire:meter:{key}"
         if limit.kind == "rate":
-            return Rate(limit, self._workers)
+            rate = Rate(limit, workers)
+            return rate if shared is None else LeasedRate(limit, name, shared, rate)
         if limit.kind == "quota":
-            return Quota(limit, self.calendar(limit.period), self._workers)
-        return Held(limit, self._workers)
+            calendar = self._calendar(limit.period)
+            quota = Quota(limit, calendar, workers)
+            return quota if shared is None else LeasedQuota(limit, name, shared, quota, calendar)
+        return Held(limit, workers) if shared is None else LeasedSlots(limit, name, shared)
 
-    def calendar(self, period: str) -> Calendar:
+    def _calendar(self, period: str) -> Calendar:
         """Shared by all quotas of this kind of period."""
         found = self._calendars.get(period)
         if found is None:
-            found = self._calendars[period] = Calendar(period, self._unix)
+            found = self._calendars[period] = Calendar(period, self._now_unix)
         return found
+
+    def _now_unix(self) -> float:
+        """The store's clock where there is one: workers must agree when a month ends."""
+        if self.shared is not None and self.shared.unix_minus_monotonic_s is not None:
+            return self._monotonic() + self.shared.unix_minus_monotonic_s
+        return self._unix()
 
     def _sweep(self) -> None:
         """Forget what means the same as nothing; who still holds such a one is bound anew."""

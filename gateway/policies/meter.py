@@ -15,9 +15,10 @@ from msgspec import Meta, Struct
 
 from contracts.problem import Problem
 from gateway.metering import told
-from gateway.metering.gauges import ASK, Gauge
+from gateway.metering.bound import Bound
+from gateway.metering.gauges import Gauge
 from gateway.metering.limit import Limit, repeated
-from gateway.metering.meters import Bound, Meters
+from gateway.metering.meters import Meters
 from gateway.metering.who import subscriber
 from gateway.policy import Exchange, Policy, Stage, Tools
 
@@ -104,10 +105,20 @@ class _Meter:
     def _not_yet(
         self, x: Exchange, bound: Bound, cost: int, now_ns: int
     ) -> Problem | Coroutine[Any, Any, Problem | None]:
-        waits = [(gauge, gauge.wait(cost, now_ns)) for gauge in bound.gauges]
-        refusing = [(gauge, wait_ns) for gauge, wait_ns in waits if wait_ns not in (0, ASK)]
-        gauge, wait_ns = max(refusing, key=lambda one: (one[1] < 0, abs(one[1])))
-        return self._refused(x, bound, gauge, wait_ns, cost, now_ns)
+        refusing = bound.refusing(cost, now_ns)
+        if refusing is None:
+            return self._asked(x, bound, cost, now_ns)
+        return self._refused(x, bound, *refusing, cost, now_ns)
+
+    async def _asked(self, x: Exchange, bound: Bound, cost: int, now_ns: int) -> Problem | None:
+        """Some of it only the store knows."""
+        refusing = await self._meters.ask(bound, cost, now_ns, lambda: x.over)
+        now_ns = self._meters.now_ns()
+        if refusing is not None:
+            return self._refused(x, bound, *refusing, cost, now_ns)
+        if not x.over:
+            self._admitted(x, bound, cost, now_ns)
+        return None
 
     def _refused(
         self, x: Exchange, bound: Bound, gauge: Gauge, wait_ns: int, cost: int, now_ns: int
