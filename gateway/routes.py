@@ -115,6 +115,32 @@ def document_route() -> Route:
     )
 
 
+def portal_route() -> Route:
+    """A partner's own page: any key will do, and shows its own consumer only."""
+    return Route(
+        name="portal",
+        prefix="/portal",
+        upstream="control",
+        policies={"authenticate": {}, "authorise": {"scope": "*"}, "meter": {}},
+        methods=("GET", "HEAD"),
+        deadline_ms=10_000,
+    )
+
+
+def leak_route() -> Route:
+    """Whoever found a key in public says so here; nobody is asked who they are."""
+    slow = {"name": "leaks", "kind": "rate", "amount": 1, "burst": 20, "per": ["address"]}
+    return Route(
+        name="leaked-keys",
+        prefix="/leaked-keys",
+        upstream="control",
+        policies={"meter": {"limits": [slow]}, "size_limit": {"limit_bytes": 4096}},
+        methods=("POST",),
+        deadline_ms=10_000,
+        public=True,
+    )
+
+
 def tier_routes() -> tuple[Route, ...]:
     """The three tiers under their own paths; each asks for a scope of its tier."""
     return tuple(

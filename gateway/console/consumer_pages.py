@@ -16,13 +16,15 @@ from chassis import clock, problems
 from contracts.problem import Problem
 from gateway.console.chart import chart
 from gateway.console.frame import HOME, Asked, form, go, page, signed_in
-from gateway.control import audit, key_store, store, usage_store
+from gateway.control import audit, key_store, quota_store, store, usage_store
 from gateway.control.asked import actor, database, publisher
-from gateway.control.shapes import ConsumerDraft, PlanDraft
+from gateway.control.rows import invalid
+from gateway.control.shapes import ConsumerDraft, PlanDraft, QuotaRaise, QuotaReset
 from gateway.routes import Name
 
 CONSUMERS, PLANS = f"{HOME}/consumers", f"{HOME}/plans"
 PAGE = 50
+RAISED_FOR = ((1, "1 day"), (7, "7 days"), (31, "31 days"), (92, "92 days"))
 _TOLD = ("owner", "contact", "tenant")
 
 
@@ -72,6 +74,38 @@ async def consumer(request: Asked, name: FromPath[str]) -> Response[str]:
 @post(f"{CONSUMERS}/{{name:str}}", status_code=303, **_may("consumers:write"))
 async def change(request: Asked, name: FromPath[str]) -> Response[str]:
     return await _save(request, name, await form(request), known=True)
+
+
+@post(f"{CONSUMERS}/{{name:str}}/reset", status_code=303, **_may("quotas:write"))
+async def reset(request: Asked, name: FromPath[str]) -> Response[str]:
+    told = await form(request)
+    draft = QuotaReset(limit=told.get("limit", ""), reason=told.get("reason", ""))
+    try:
+        await publisher(request).change(lambda c: quota_store.reset(c, name, draft, actor(request)))
+    except Problem as problem:
+        return await _consumer(request, name, problem)
+    return go(f"{CONSUMERS}/{name}", "reset")
+
+
+@post(f"{CONSUMERS}/{{name:str}}/raise", status_code=303, **_may("quotas:write"))
+async def raise_limit(request: Asked, name: FromPath[str]) -> Response[str]:
+    told = await form(request)
+    days, amount = told.get("days", ""), told.get("amount", "")
+    try:
+        if not amount.isdigit() or len(amount) > 15:
+            raise invalid("/amount", "is not a whole number")
+        if not days.isdigit() or int(days) not in dict(RAISED_FOR):
+            raise invalid("/days", "is none of those offered")
+        draft = QuotaRaise(
+            limit=told.get("limit", ""), amount=int(amount), reason=told.get("reason", ""),
+            until=clock.now() + timedelta(days=int(days)) if int(amount) else None,
+        )  # fmt: skip
+        await publisher(request).change(
+            lambda c: quota_store.raise_limit(c, name, draft, actor(request))
+        )
+    except Problem as problem:
+        return await _consumer(request, name, problem)
+    return go(f"{CONSUMERS}/{name}", "raised")
 
 
 @get(PLANS, **_may("plans:read"))
@@ -147,6 +181,7 @@ async def _consumer(request: Asked, name: str, problem: Problem | None = None) -
             "plans": store.plans_page(connection, 500, None).items,
             "keys": key_store.keys_page(connection, limit=100, owner=name).items,
             "used": usage_store.by_hour(connection, begin, until, consumer=name),
+            "quota": quota_store.quota_of(connection, name),
             "versions": usage_store.by_version(connection, begin, until, name),
             "trail": audit.entries(connection, limit=20, subject=name).items,
         }
@@ -154,7 +189,15 @@ async def _consumer(request: Asked, name: str, problem: Problem | None = None) -
     seen = await database(request).read(look)
     drawn = chart(seen.pop("used"), since, until)
     status = 200 if problem is None else problem.fault.status
-    return page(request, "consumer.html", status, problem=problem, chart=drawn, **seen)
+    return page(
+        request,
+        "consumer.html",
+        status,
+        problem=problem,
+        chart=drawn,
+        raised_for=RAISED_FOR,
+        **seen,
+    )
 
 
 async def _plan(request: Asked, name: str, problem: Problem | None = None) -> Response[str]:
@@ -170,4 +213,4 @@ async def _plan(request: Asked, name: str, problem: Problem | None = None) -> Re
     return page(request, "plan.html", status, problem=problem, **seen)
 
 
-HANDLERS = (consumers, make, new, consumer, change, plans, plan, change_plan)
+HANDLERS = (consumers, make, new, consumer, change, reset, raise_limit, plans, plan, change_plan)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from chassis import clock
 from gateway.console.chart import chart
 from gateway.console.frame import HOME, Asked, page, signed_in
-from gateway.control import audit, key_store, store, usage_store
+from gateway.control import audit, key_store, store, usage_store, version_store
 from gateway.control.asked import database, publisher
 from gateway.control.rows import invalid
 
@@ -84,11 +84,13 @@ async def usage(
 
 @get(f"{HOME}/versions", **_may("versions:read"))
 async def versions(request: Asked) -> Response[str]:
-    until = clock.now()
-    since = until - timedelta(days=30)
-    used = await database(request).read(lambda c: usage_store.by_version(c, since, until))
-    lives = publisher(request).snapshot.versions
-    return page(request, "versions.html", used=used, lives=lives)
+    def look(connection: Connection) -> dict[str, Any]:
+        return {
+            "versions": version_store.views(connection),
+            "callers": version_store.callers(connection),
+        }
+
+    return page(request, "versions.html", **await database(request).read(look))
 
 
 @get(f"{HOME}/audit", **_may("audit:read"))

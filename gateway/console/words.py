@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from markupsafe import Markup
 
 from chassis import clock
 from gateway.control.limit_words import said
@@ -85,7 +86,16 @@ def limits(plan: PlanView) -> list[tuple[str, str]]:
     return [(limit.name, said(limit)) for limit in plan.limits]
 
 
+def marked(text: str) -> Markup:
+    """What stands between backticks as code; the rest as text."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment, "ago": ago, "number": number, "short": short, "told": told, "brief": brief,
-    "limits": limits,
+    "marked": marked, "limits": limits,
 }  # fmt: skip

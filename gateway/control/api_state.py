@@ -19,7 +19,7 @@ async def dry_run(request: Asked, body: RawBody) -> Applied:
     """What applying would change: done in full, and rolled back."""
     wanted = msgspec.json.decode(body, type=Wanted)
     who, here = actor(request), publisher(request)
-    around = Around(here.policies, here.own_upstreams)
+    around = Around(here.policies, here.own_upstreams, here.own_routes)
 
     def work(connection: Connection) -> tuple[Change, ...]:
         return make_so(connection, wanted, here.snapshot, around, who)
@@ -32,7 +32,7 @@ async def apply(request: Asked, body: RawBody) -> Applied:
     """All of it or nothing; a second time changes nothing and publishes nothing."""
     wanted = msgspec.json.decode(body, type=Wanted)
     who, here = actor(request), publisher(request)
-    around = Around(here.policies, here.own_upstreams)
+    around = Around(here.policies, here.own_upstreams, here.own_routes)
 
     def work(connection: Connection) -> tuple[Change, ...]:
         return make_so(connection, wanted, here.snapshot, around, who)

@@ -17,6 +17,7 @@ from chassis.database import Database, url_of
 from chassis.service import Service, service
 from gateway import tokens as shared
 from gateway.console.app import console
+from gateway.console.partner_pages import portal
 from gateway.control import (
     api,
     api_identity,
@@ -74,6 +75,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
         app.state.settings = settings
         app.state.peppers = secrets
         app.state.leak_grace_s = 0
+        app.state.verifier = verifier
         app.state.secure_cookies = settings.admins_at.startswith("https:")
         given = settings.token
         app.state.data_plane_token = given.reveal() if given else shared.data_plane(home)
@@ -91,7 +93,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
         "control",
         handlers=[
             api.admin, api.snapshot, api_keys.report_leak, api_usage.push,
-            console,
+            console, portal,
             *mount.handlers(),
         ],
         verifier=verifier,

@@ -132,7 +132,9 @@ def _rights(asked: Asked, key: KeyView, plan: Plan, route: Route | None) -> Verd
 
 
 def _scope(name: str, wanted: str, mine: frozenset[str]) -> Verdict:
-    if ":" in wanted:
+    if wanted == "*":
+        holds, say = True, "any key"
+    elif ":" in wanted:
         holds, say = within(wanted, mine), wanted
     else:
         holds = any(scope.startswith(f"{wanted}:") for scope in mine)

@@ -24,7 +24,7 @@ from gateway.control.version_store import lives
 from gateway.identity import published as identity_published
 from gateway.pipeline import PipeRefused, examine
 from gateway.policy import Policy
-from gateway.routes import Route, Upstream, document_route, tier_routes
+from gateway.routes import Route, Upstream, document_route, leak_route, portal_route, tier_routes
 from gateway.settings import ControlSettings
 from gateway.snapshot import Consumer, Key, Plan, Snapshot, SnapshotRefused, check, encode
 
@@ -49,7 +49,9 @@ class Publisher:
         self._routes = settings.routes or (*tier_routes(), document_route())
         self._hosts = settings.hosts
         self._settings = settings
-        self._own_routes = identity_published.routes_of(settings)
+        self._own_routes = (
+            *identity_published.routes_of(settings), portal_route(), leak_route()
+        )  # fmt: skip
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)
         self._encoded = b""
@@ -189,6 +191,8 @@ def upstreams(settings: ControlSettings) -> tuple[Upstream, ...]:
         ("experience", settings.experience_url),
     ):
         named.setdefault(tier, Upstream(tier, tuple(part.strip() for part in url.split(","))))
+    itself = Upstream("control", (f"http://{settings.host}:{settings.port}",))
+    named.setdefault("control", itself)
     for own in identity_published.upstreams_of(settings):
         named.setdefault(own.name, own)
     return tuple(named.values())

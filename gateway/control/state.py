@@ -46,10 +46,11 @@ class Wanted(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Around(Struct, frozen=True):
-    """policies: that routes may name. upstreams: of the settings, always there."""
+    """policies: that routes may name. upstreams, routes: of our own, always there."""
 
     policies: Mapping[str, Policy]
     upstreams: frozenset[str]
+    routes: frozenset[str]
 
 
 def make_so(
@@ -190,7 +191,7 @@ def _routing(now: Snapshot, drafts: _Drafts, around: Around) -> list[Change]:
             before = {thing.name: _bare(thing) for thing in in_force}
             after = {name: _bare(thing) for name, thing in wanted.items()}
             # What comes from the settings stays there; a file may only stand before it.
-            own = around.upstreams if kind == "upstream" else frozenset()
+            own = around.upstreams if kind == "upstream" else around.routes
             before = {k: v for k, v in before.items() if k not in own or k in after}
             changes += _between(kind, before, after, whole=True)  # type: ignore[arg-type]
     if drafts.hosts is not None and drafts.hosts != now.hosts:

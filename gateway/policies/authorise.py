@@ -17,10 +17,10 @@ _ANSWERS_MAX = 50_000
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """scope: one scope, `process:billing:read`; or a tier, `process`: any scope of it will do,
-    and the tier itself asks for the exact one.
+    and the tier itself asks for the exact one; or `*`: to be somebody is enough.
     """
 
-    scope: Annotated[str, Meta(pattern=r"^[a-z]+(:[a-z_*]+)*$")]
+    scope: Annotated[str, Meta(pattern=r"^(\*|[a-z]+(:[a-z_*]+)*)$")]
 
 
 class _Authorise:
@@ -47,6 +47,8 @@ class _Authorise:
         return x.caller is not None and self._may(x.caller)
 
     def _may(self, caller: Caller) -> bool:
+        if self._scope == "*":
+            return True
         if ":" in self._scope:
             return caller.principal.may(self._scope)
         within = self._scope + ":"

@@ -50,8 +50,9 @@ async def test_applying_twice_is_applying_once(admin):
         ("removed", "route", "experience"), ("removed", "route", "openapi"),
     } == set(told(first))  # fmt: skip
     state = await admin.state()
-    assert ([*state.routes], state.hosts) == (["invoices"], ("api.firm.example",))
-    assert {"system", "process", "experience", "reports"} == set(state.upstreams)
+    assert [*state.routes] == ["invoices", "portal", "leaked-keys"]
+    assert state.hosts == ("api.firm.example",)
+    assert {"system", "process", "experience", "reports", "control"} == set(state.upstreams)
     trail = await admin.audit()
     assert {"from files"} == {entry.reason for entry in trail.items[:8]}
     again = await admin.apply_state(files)
