@@ -30,7 +30,10 @@ def main() -> None:
         upstream = bench.upstream(folder)
         found: list[Peer] = []
         try:
-            found = [bench.ours(folder), *bench.others(asked.peers, folder)]
+            by_token = bench.ours(
+                folder, "--token", name="with a token", port=bench.OURS_PORT + 1
+            )
+            found = [bench.ours(folder), by_token, *bench.others(asked.peers, folder)]
             for peer in found:
                 peer.start()
                 bench.load(peer, 1)  # warm, and proves that it answers 200

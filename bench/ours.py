@@ -1,9 +1,10 @@
 """This file exists to be our data plane under test: one worker, a snapshot, a key in a file.
 
-    python -m bench.ours HOME PORT UPSTREAM_PORT [--large] [--swaps]
+    python -m bench.ours HOME PORT UPSTREAM_PORT [--large] [--swaps] [--token]
 
 --large: 10,000 keys and 1,000 routes. --swaps: another snapshot of that size every second, read
-from its wire form as from a control plane.
+from its wire form as from a control plane. --token: the credential is an access token (ES256)
+of an issuer we trust, instead of a key.
 """
 
 import argparse
@@ -12,8 +13,11 @@ from itertools import cycle
 from pathlib import Path
 
 import uvloop
+from joserfc import jwt
+from joserfc.jwk import ECKey
+from msgspec import structs
 
-from chassis import identity
+from chassis import clock, identity
 from chassis.discovery import plugs
 from gateway import app, keys
 from gateway.dataplane.access import LogFile
@@ -22,7 +26,7 @@ from gateway.metering.limit import Limit
 from gateway.policy import Policy
 from gateway.routes import Route, Upstream, tier_routes
 from gateway.settings import Limits
-from gateway.snapshot import Consumer, Key, Plan, Snapshot, decode, encode
+from gateway.snapshot import Consumer, Issuer, Key, Plan, Snapshot, decode, encode
 
 KEYS, ROUTES, CONSUMERS = 10_000, 1_000, 500
 SWAP_EVERY_S = 1.0
@@ -32,7 +36,9 @@ LIMITS = (
 )
 
 
-async def main(home: Path, port: int, upstream_port: int, *, large: bool, swaps: bool) -> None:
+async def main(
+    home: Path, port: int, upstream_port: int, *, large: bool, swaps: bool, token: bool
+) -> None:
     """Serve until killed."""
     identity.ensure(home)
     peppers = keys.peppers(home)
@@ -46,6 +52,8 @@ async def main(home: Path, port: int, upstream_port: int, *, large: bool, swaps:
     key = keys.mint("live")
     (home / "credential").write_text(key)
     first = _snapshot(peppers, key, upstream_port, version=1, large=large)
+    if token:
+        first = _with_issuer(first, home / "credential")
     worker.swap(first)
     app._spare_the_collector()
     await worker.listen("127.0.0.1", port)
@@ -55,6 +63,23 @@ async def main(home: Path, port: int, upstream_port: int, *, large: bool, swaps:
     for raw in cycle((encode(second), encode(first))):
         await asyncio.sleep(SWAP_EVERY_S)
         worker.swap(decode(raw))
+
+
+def _with_issuer(snapshot: Snapshot, credential: Path) -> Snapshot:
+    """Whose tokens come as the same consumer; one of them goes into the file."""
+    key, now_s = ECKey.generate_key("P-256"), int(clock.now().timestamp())
+    claims = {
+        "iss": "https://issuer.example", "aud": "https://api.example", "sub": "acme",
+        "client_id": "acme", "scope": "system:read", "jti": "t1",
+        "iat": now_s, "nbf": now_s, "exp": now_s + 3600,
+    }  # fmt: skip
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
+    credential.write_text(jwt.encode(header, claims, key))
+    issuer = Issuer(
+        issuer=claims["iss"], audience=claims["aud"], consumer="acme",
+        keys=({**key.as_dict(private=False), "kid": "k1", "alg": "ES256"},),
+    )  # fmt: skip
+    return structs.replace(snapshot, issuers=(issuer,))
 
 
 def _snapshot(
@@ -104,7 +129,11 @@ if __name__ == "__main__":
     parser.add_argument("upstream_port", type=int)
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--swaps", action="store_true")
+    parser.add_argument("--token", action="store_true")
     asked = parser.parse_args()
     uvloop.run(
-        main(asked.home, asked.port, asked.upstream_port, large=asked.large, swaps=asked.swaps)
-    )
+        main(
+            asked.home, asked.port, asked.upstream_port,
+            large=asked.large, swaps=asked.swaps, token=asked.token,
+        )
+    )  # fmt: skip
