@@ -67,7 +67,7 @@ class Shared:
         self._tell = self._closing = False
         self.away = False
         self.outages = 0
-        self.workers = workers
+        self.workers = self._at_least = workers
         self.unix_minus_monotonic_s: float | None = None
         self.calls = self.failures = 0
 
@@ -178,7 +178,8 @@ class Shared:
             _LOG.info("limits.shared_again")
         self.away = False
         self.unix_minus_monotonic_s = unix_s - self._monotonic()
-        self.workers = workers or self.workers
+        if tell:
+            self.workers = max(self._at_least, workers)
         self._answer(batch, answers, sent_ns)
         return True
 
@@ -206,7 +207,7 @@ class Shared:
         assert self._wake is not None
         while True:
             self._ticks += 1
-            if self.away or self._ticks % _TELL_EVERY_TICKS == 1:
+            if self.away or self._ticks == 2 or self._ticks % _TELL_EVERY_TICKS == 1:
                 self._tell = True
                 self._wake.set()
             now_ns = self.now_ns()
