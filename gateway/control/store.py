@@ -15,6 +15,8 @@ from gateway.control import audit, version_store
 from gateway.control.rows import Found, invalid, like, named, page, put
 from gateway.control.shapes import ConsumerDraft, ConsumerView, PlanDraft, PlanView
 from gateway.control.tables import adjusted, api_key, consumer, plan
+from gateway.identity.tables import client as oauth_client
+from gateway.identity.tables import issuer as trusted_issuer
 from gateway.metering.limit import Limit
 
 
@@ -70,8 +72,12 @@ def remove_plan(connection: Connection, name: str, reason: str, actor: str) -> N
 
 
 def remove_consumer(connection: Connection, name: str, reason: str, actor: str) -> None:
-    """CONFLICT once it has had keys: their history names it."""
+    """CONFLICT once it has had keys or clients: their history names it."""
     before = consumer_of(connection, name)
+    for what, table in (("clients", oauth_client), ("trusted issuers", trusted_issuer)):
+        named_by = select(func.count()).select_from(table).where(table.c.consumer == name)
+        if number := connection.execute(named_by).scalar_one():
+            raise Problem(Fault.CONFLICT, f"{name} has {number} {what}: revoke or remove them.")
     its = select(func.count()).select_from(api_key).where(api_key.c.consumer == name)
     if number := connection.execute(its).scalar_one():
         raise Problem(

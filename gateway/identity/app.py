@@ -42,13 +42,14 @@ _LOG = log("gateway.identity")
 def identity_app(house: House) -> ASGIApp:
     """The app; mount it at /oauth and /.well-known."""
     limiter = limiter_of(house.settings.identity, house.peppers)
+    by_tls = house.settings.admins_at.startswith("https:")
     app = Starlette(
         routes=_routes(house, limiter),
         middleware=[
             Middleware(
                 SessionMiddleware,
                 secret_key=_cookie_secret(house.peppers), session_cookie="firmwire-oidc",
-                max_age=600, same_site="lax", https_only=house.secure,
+                max_age=600, same_site="lax", https_only=by_tls,
             )
         ],
         exception_handlers={

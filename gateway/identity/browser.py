@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from chassis.log import log
 from contracts.problem import Fault, Problem
 from gateway.control import audit
 from gateway.identity import people, sessions
@@ -24,6 +25,7 @@ from gateway.identity.roles import Admin
 from gateway.identity.server import Answered, Given, Person, Server, person_of
 
 _FORM_COOKIE = "firmwire-form"
+_LOG = log("gateway.identity")
 
 
 class Browser:
@@ -33,7 +35,7 @@ class Browser:
         self._house = house
 
     def login(self, request: Request) -> Response:
-        return _login_page(self._house, inside(request.query_params.get("next", "")))
+        return _login_page(self._house, request, inside(request.query_params.get("next", "")))
 
     def logout(self, request: Request) -> Response:
         house, admin = self._house, self._house.admin(request)
@@ -43,7 +45,10 @@ class Browser:
             house.write(lambda c: sessions.end(c, cookie))
         reply = RedirectResponse("/oauth/login", 303)
         reply.delete_cookie(
-            sessions.cookie_name(secure=house.secure), path="/", secure=house.secure, httponly=True
+            sessions.cookie_name(secure=house.secure(request)),
+            path="/",
+            secure=house.secure(request),
+            httponly=True,
         )
         return reply
 
@@ -119,7 +124,7 @@ class Browser:
         if opened is None:
             say = "You are known there, but nobody here has given you a role."
             return page("told", status=403, title="Not allowed", say=say, csrf="")
-        return _signed_in(house, opened, next)
+        return _signed_in(house, request, opened, next)
 
     def _person(self, request: Request) -> tuple[Person, str] | None:
         """A person with a session; a token is nobody who could consent."""
@@ -133,19 +138,20 @@ def sign_in(house: House, request: Request) -> Response:
     next = inside(said.get("next", ""))
     kept = request.cookies.get(_FORM_COOKIE, "")
     if not kept or not hmac.compare_digest(kept.encode(), said.get("form", "").encode()):
-        return _login_page(house, next, wrong="The page was out of date. Try again.")
+        return _login_page(house, request, next, wrong="The page was out of date. Try again.")
     name, password = said.get("name", ""), said.get("password", "")
     if password.startswith("fwadm_"):
         admin = house.read(lambda c: sessions.admin_of(c, bearer=password))
         if admin is not None:
             opened = house.write(lambda c: _begun(c, house, request, token_id=admin.id))
-            return _signed_in(house, opened, next)
+            return _signed_in(house, request, opened, next)
     else:
         id, hashed = house.read(lambda c: people.kept_password(c, name))
         if people.password_holds(hashed, password) and id:
             opened = house.write(lambda c: _begun(c, house, request, id))
-            return _signed_in(house, opened, next)
-    return _login_page(house, next, wrong="The name or the password is wrong.")
+            return _signed_in(house, request, opened, next)
+    _LOG.warning("sign_in.refused", client=came_of(request, house.peppers).client)
+    return _login_page(house, request, next, wrong="The name or the password is wrong.")
 
 
 def _begun(
@@ -169,24 +175,29 @@ def _begun(
     return opened
 
 
-def _signed_in(house: House, opened: sessions.Opened, next: str) -> Response:
+def _signed_in(house: House, request: Request, opened: sessions.Opened, next: str) -> Response:
     reply = RedirectResponse(next, 303, headers={"cache-control": "no-store"})
     reply.set_cookie(
-        sessions.cookie_name(secure=house.secure), opened.cookie, path="/", httponly=True,
-        secure=house.secure, samesite="lax",
+        sessions.cookie_name(secure=house.secure(request)), opened.cookie, path="/", httponly=True,
+        secure=house.secure(request), samesite="lax",
     )  # fmt: skip
     reply.delete_cookie(_FORM_COOKIE, path="/oauth")
     return reply
 
 
-def _login_page(house: House, next: str, *, wrong: str = "") -> Response:
+def _login_page(house: House, request: Request, next: str, *, wrong: str = "") -> Response:
     form = secrets.token_urlsafe(24)
     reply = page(
         "sign_in", status=401 if wrong else 200, title="Sign in", wrong=wrong, form=form,
         next=next, provider=house.provider.issuer.partition("://")[2] if house.provider else "",
     )  # fmt: skip
     reply.set_cookie(
-        _FORM_COOKIE, form, path="/oauth", httponly=True, secure=house.secure, samesite="strict"
+        _FORM_COOKIE,
+        form,
+        path="/oauth",
+        httponly=True,
+        secure=house.secure(request),
+        samesite="strict",
     )
     return reply
 

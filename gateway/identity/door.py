@@ -19,10 +19,13 @@ FRESH_S = 30
 
 
 class Came(Struct, frozen=True):
-    """client: address. certificate: SHA-256, base64url; empty when none was shown."""
+    """client: address. certificate: SHA-256, base64url; empty when none was shown. public: by way
+    of the data plane.
+    """
 
     client: str
     certificate: str = ""
+    public: bool = False
 
 
 def sealed(
@@ -43,4 +46,4 @@ def opened(value: str, peppers: Peppers, now_s: float) -> Came | None:
         hmac.compare_digest(b64(hasher(secret)(b"door " + said.encode())), seal)
         for secret in peppers.secrets.values()
     )
-    return Came(parts[0], parts[1]) if holds and seal.isascii() else None
+    return Came(parts[0], parts[1], True) if holds and seal.isascii() else None

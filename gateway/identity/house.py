@@ -38,7 +38,6 @@ class House(Struct, frozen=True):
     settings: ControlSettings
     peppers: Peppers
     provider: Provider | None
-    secure: bool
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """In a thread: one transaction."""
@@ -54,13 +53,20 @@ class House(Struct, frozen=True):
         """From a thread: tell the data planes what is in the database now."""
         anyio.from_thread.run(self.publisher.change, lambda connection: None)
 
+    def secure(self, request: Request) -> bool:
+        """Whether the browser came by TLS: to the public door, or to the admins' address."""
+        public = came_of(request, self.peppers).public
+        where = self.settings.issuer if public else self.settings.admins_at
+        return where.startswith("https:")
+
     def admin(self, request: Request) -> Admin | None:
         """Who is signed in."""
         cookie = self.cookie(request)
         return self.read(lambda c: sessions.admin_of(c, cookie=cookie)) if cookie else None
 
     def cookie(self, request: Request) -> str:
-        return request.cookies.get(sessions.cookie_name(secure=self.secure), "")
+        name = sessions.cookie_name(secure=self.secure(request))
+        return request.cookies.get(name, "")
 
 
 def house_of(
@@ -73,7 +79,6 @@ def house_of(
     return House(
         database, publisher, context, settings, peppers,
         Provider(own, callback) if own.oidc_issuer else None,
-        settings.admins_at.startswith("https:"),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 TOKEN_BYTES = 4_096
 RSA_BITS = 2_048
+RSA_BITS_MOST = 4_096
 _FORBIDDEN = frozenset({"crit", "jku", "x5u", "x5c", "jwk", "b64", "zip", "enc"})
 _ALGORITHMS = JWSRegistry.algorithms
 
@@ -94,12 +95,12 @@ def public_key(jwk: Mapping[str, Any], *, kid: str | None = None) -> PublicKey:
     if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
         raise Unfit("not for verifying")
     algorithms, kind = _kind(jwk)
+    if kind is RSAKey and not RSA_BITS <= _bits(jwk.get("n")) <= RSA_BITS_MOST:
+        raise Unfit("an RSA key this short is no key, and one this long is an attack")
     try:
         key = kind.import_key({name: jwk[name] for name in _MEMBERS[kind]})
     except (JoseError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise Unfit(repr(error)) from error
-    if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS:
-        raise Unfit("an RSA key this short is no key")
     return PublicKey(kid, algorithms, key)
 
 
@@ -122,9 +123,13 @@ def _kind(jwk: Mapping[str, Any]) -> tuple[tuple[str, ...], type[ECKey | OKPKey 
             return ("ES256",), ECKey
         case "OKP", "Ed25519" if said in (None, "EdDSA", "Ed25519"):
             return ("EdDSA", "Ed25519"), OKPKey
-        case "RSA", None if said in (None, "RS256", "PS256"):
+        case "RSA", None if said in (None, "RS256", "PS256") and jwk.get("e") == "AQAB":
             return (said or "RS256",), RSAKey
     raise Unfit("a kind of key that is not taken here")
+
+
+def _bits(number: object) -> int:
+    return int.from_bytes(_decoded(number.encode())).bit_length() if isinstance(number, str) else 0
 
 
 def _decoded(part: bytes) -> bytes:

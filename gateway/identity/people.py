@@ -7,6 +7,8 @@ Source RFC 9106 (argon2); NIST SP 800-63B section 5.1.1 (length, not composition
 """
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from threading import BoundedSemaphore
 from typing import Annotated, Any
@@ -31,6 +33,7 @@ from gateway.routes import Name
 PASSWORD_CHARS = 12
 _HASHER = PasswordHasher()
 _FEW = BoundedSemaphore(2)  # each takes 64 MiB
+_TURN_S = 3.0
 _NOBODYS = (
     "$argon2id$v=19$m=65536,t=3,p=4$c29tZWJvZHllbHNlc3NhbHQ"
     "$Zm9yLXRoZS1zYW1lLXRpbWUtdG8tYmUtc3BlbnQtaGVyZSE"
@@ -76,7 +79,7 @@ def hashed(password: str) -> str:
     """Slow. INVALID for one that is too short."""
     if len(password) < PASSWORD_CHARS:
         raise invalid("/password", f"at least {PASSWORD_CHARS} characters")
-    with _FEW:
+    with _few():
         return _HASHER.hash(password)
 
 
@@ -148,7 +151,7 @@ def kept_password(connection: Connection, name: str) -> tuple[str, str]:
 def password_holds(kept: str, given: str) -> bool:
     """Slow, whatever the outcome."""
     try:
-        with _FEW:
+        with _few():
             return _HASHER.verify(kept, given)
     except (VerificationError, InvalidHashError):
         return False
@@ -175,6 +178,17 @@ def people_page(connection: Connection, limit: int, after: str | None) -> Page[P
         wanted = wanted.where(person.c.name > after)
     found = [_view(row) for row in connection.execute(wanted)]
     return page(found, limit, lambda view: view.name)
+
+
+@contextmanager
+def _few() -> Iterator[None]:
+    """UNAVAILABLE rather than every thread waiting for its turn to hash."""
+    if not _FEW.acquire(timeout=_TURN_S):
+        raise Problem(Fault.UNAVAILABLE, "Too many are signing in.", retry_after_s=5)
+    try:
+        yield
+    finally:
+        _FEW.release()
 
 
 def _row(connection: Connection, name: str) -> Row[Any]:

@@ -206,3 +206,10 @@ def test_nobody_is_sent_elsewhere_after_signing_in(address):
     assert (
         inside("/oauth/authorize?a=b&c=https%3A%2F%2Fx") == "/oauth/authorize?a=b&c=https%3A%2F%2Fx"
     )
+
+
+async def test_a_consumer_with_clients_is_not_removed(api):
+    """Its clients' history names it."""
+    assert (await api("POST", "/clients", consumer="operator")).status_code == 201
+    reply = await api("DELETE", "/consumers/operator")
+    assert (reply.status_code, "1 clients" in reply.json()["detail"]) == (409, True)

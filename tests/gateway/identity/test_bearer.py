@@ -248,6 +248,9 @@ def test_only_keys_fit_for_verifying_are_taken():
         {"kty": "oct", "k": "AAAA", "kid": "6"},
         {**ECKey.generate_key("P-384").as_dict(private=False), "kid": "7"},
         {**OKPKey.generate_key("X25519").as_dict(private=False), "kid": "8"},
+        {**good["rsa"].as_dict(private=False), "kid": "9", "n": "_" * 170 + "w"},
+        {**good["rsa"].as_dict(private=False), "kid": "10", "e": "A" * 300 + "Q"},
+        {**good["rsa"].as_dict(private=False), "kid": "11", "n": "_" * 1400},
     ]
     found = keys_of([*bad, *listed])
     assert {kid: key.algorithms for kid, key in found.items()} == {
