@@ -107,8 +107,9 @@ async def serve_data_plane(
     asking = asyncio.create_task(feed.run())
     await _stopped(worker, lifeline)
     _LOG.info("gateway.draining")
-    asking.cancel()
     await worker.drain()
+    asking.cancel()  # last: what the last exchanges used is still told
+    await asyncio.wait({asking})
     internal.close()
     spans.switch_off()
     _LOG.info("gateway.stopped")

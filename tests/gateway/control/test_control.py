@@ -12,6 +12,7 @@ from chassis.outbound import Outbound
 from chassis.server import serving
 from contracts.problem import Fault, Problem
 from gateway import tokens
+from gateway.console.partner_pages import only_partners
 from gateway.control import audit, tables
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
@@ -136,7 +137,7 @@ def test_every_route_of_the_control_plane_has_a_guard(settings, tmp_path):
         for handler in route.route_handlers:
             if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}:
                 guards = set(handler.resolve_guards())
-                assert guards & {only_admins, only_data_planes}, route.path
+                assert guards & {only_admins, only_data_planes, only_partners}, route.path
                 if only_admins in guards:
                     assert re.fullmatch(r"[a-z]+:(read|write)", handler.opt["action"]), route.path
 
