@@ -1,6 +1,7 @@
 """The console's manners without a browser: who comes in, forms, headers, roles, hostile text."""
 
 import re
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def csrf_of(page) -> str:
 
 
 def routes():
-    app = control_plane(ControlSettings(), Path("unused")).litestar
+    app = control_plane(ControlSettings(), Path(tempfile.mkdtemp())).litestar
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and route.path.startswith("/console"):
