@@ -50,7 +50,7 @@ class Publisher:
         self._hosts = settings.hosts
         self._settings = settings
         self._own_routes = (
-            *identity_published.routes_of(settings), portal_route(), leak_route()
+            *identity_published.routes_of(settings), document_route(), portal_route(), leak_route()
         )  # fmt: skip
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)
@@ -193,8 +193,6 @@ def upstreams(settings: ControlSettings) -> tuple[Upstream, ...]:
         named.setdefault(tier, Upstream(tier, tuple(part.strip() for part in url.split(","))))
     itself = Upstream("control", (f"http://{settings.host}:{settings.port}",))
     named.setdefault("control", itself)
-    for own in identity_published.upstreams_of(settings):
-        named.setdefault(own.name, own)
     return tuple(named.values())
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from gateway.identity import grants, signing
 from gateway.identity.jose import keys_of
 from gateway.identity.tables import client, issuer
-from gateway.routes import Route, Upstream
+from gateway.routes import Route
 from gateway.settings import ControlSettings
 from gateway.snapshot import Client, Issuer
 
@@ -46,20 +46,13 @@ def known(connection: Connection, settings: ControlSettings) -> Known:
     return Known((own, *trusted), clients, grants.revoked(connection, token_ms))
 
 
-def upstreams_of(settings: ControlSettings) -> tuple[Upstream, ...]:
-    """This control plane, where `issuer_url` says that the public reaches it."""
-    if not settings.issuer_url:
-        return ()
-    return (Upstream("identity", (f"http://{settings.host}:{settings.port}",)),)
-
-
 def routes_of(settings: ControlSettings) -> tuple[Route, ...]:
     """The public way to the authorization server, where there is one."""
     if not settings.issuer_url:
         return ()
     policies: dict[str, dict[str, Any]] = {"introduce": {}, "size_limit": {"limit_bytes": 65_536}}
     return tuple(
-        Route(name, prefix, "identity", policies, ("GET", "POST"), 15_000, public=True)
+        Route(name, prefix, "control", policies, ("GET", "POST"), 15_000, public=True)
         for name, prefix in (
             ("oauth", "/oauth"),
             ("oauth-metadata", "/.well-known/oauth-authorization-server"),

@@ -303,6 +303,7 @@ async def test_a_client_proves_itself_by_its_certificate(
         client_ca=str(certificates / "ca.pem"),
         client_certificates="optional",
     )
+    plane.worker._listener.close()
     port = await plane.worker.listen("127.0.0.1", 0, tls)
     der = ssl.PEM_cert_to_DER_cert((certificates / "partner.pem").read_text())
     thumbprint = b64(hashlib.sha256(der).digest())

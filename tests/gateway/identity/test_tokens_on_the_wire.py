@@ -105,6 +105,7 @@ async def test_a_token_bound_to_a_certificate_needs_that_certificate(
         client_ca=str(certificates / "ca.pem"),
         client_certificates="optional",
     )
+    gate.worker._listener.close()
     port = await gate.worker.listen("127.0.0.1", 0, tls)
     der = ssl.PEM_cert_to_DER_cert((certificates / "partner.pem").read_text())
     token = tokens.token(cnf={"x5t#S256": b64(hashlib.sha256(der).digest())}).decode()
