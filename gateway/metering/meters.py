@@ -40,6 +40,7 @@ class Meters:
         self._adjusted: dict[str, dict[str, Adjusted]] = {}
         self._told: tuple[Adjusted, ...] = ()
         self._sweep_at = GAUGES_MOST
+        self._swept_ns = -NS
         self.version = 0
         self.throttled: dict[str, int] = {}
         self.shadowed: dict[str, int] = {}
@@ -69,24 +70,33 @@ class Meters:
                     return
 
     def bind(
-        self, limits: Iterable[Limit], owner: tuple[str, ...], who: dict[str, str]
+        self,
+        limits: Iterable[Limit],
+        owner: tuple[str, ...],
+        who: dict[str, str],
+        *,
+        alone: bool = False,
     ) -> tuple[Gauge, ...]:
-        """owner: who set the limits: the plan, or a route. who: by what `per` may say."""
+        """owner: who set the limits: the plan, or a route. who: by what `per` may say.
+
+        alone: not shared through the store.
+        """
         adjusted = self._adjusted.get(who.get("consumer", ""), {})
         gauges = []
         for limit in limits:
             generation = 0
-            for name in ("", limit.name):
-                if (one := adjusted.get(name)) is not None:
-                    generation += one.generation
-                    if name and one.amount:
-                        limit = raised(limit, one.amount)
             named = [f"{per}={who[per]}" for per in sorted(limit.per)]
             if "consumer" not in limit.per and "key" not in limit.per:
-                named.append(f"of {who.get('plan', '')}")
+                named.append(f"of {who.get('plan', '')}")  # many count together: nobody's to reset
+            else:
+                for name in ("", limit.name):
+                    if (one := adjusted.get(name)) is not None:
+                        generation += one.generation
+                        if name and one.amount:
+                            limit = raised(limit, one.amount)
             kind = f"{limit.kind} {limit.period} {'shadow' if limit.shadow else ''}"
             parts = (*owner, kind, limit.name, str(generation))
-            gauges.append(self._gauge(limit, parts, named))
+            gauges.append(self._gauge(limit, parts, named, alone=alone))
         return tuple(gauges)
 
     async def ask(
@@ -107,22 +117,25 @@ class Meters:
                 shown[f'firmwire_gateway_{name}{{limit="{limit}"}}'] = float(number)
         return shown
 
-    def _gauge(self, limit: Limit, parts: tuple[str, ...], named: list[str]) -> Gauge:
+    def _gauge(
+        self, limit: Limit, parts: tuple[str, ...], named: list[str], *, alone: bool
+    ) -> Gauge:
         key = key_of((*parts, *named))
         gauge = self._gauges.get(key)
         if gauge is None and len(self._gauges) >= self._sweep_at:
-            self._sweep()
+            if self.now_ns() - self._swept_ns > NS:
+                self._sweep()
             if len(self._gauges) >= GAUGES_MOST:
                 key = key_of((*parts, _CROWD))
                 gauge = self._gauges.get(key)
         if gauge is None:
-            gauge = self._gauges[key] = self._made(limit, key)
+            gauge = self._gauges[key] = self._made(limit, key, alone=alone)
         elif gauge.limit != limit:
             gauge.define(limit, self._workers, self.now_ns())
         return gauge
 
-    def _made(self, limit: Limit, key: str) -> Gauge:
-        shared = None if limit.shadow else self.shared
+    def _made(self, limit: Limit, key: str, *, alone: bool) -> Gauge:
+        shared = None if alone or limit.shadow else self.shared
         workers = self._workers if shared is None else shared.workers
         name = f"firmwire:meter:{key}"
         if limit.kind == "rate":
@@ -149,7 +162,7 @@ class Meters:
 
     def _sweep(self) -> None:
         """Forget what means the same as nothing; who still holds such a one is bound anew."""
-        now_ns = self.now_ns()
+        self._swept_ns = now_ns = self.now_ns()
         for key in [key for key, gauge in self._gauges.items() if gauge.idle(now_ns)]:
             del self._gauges[key]
         self._sweep_at = min(GAUGES_MOST, max(GAUGES_MOST // 2, 2 * len(self._gauges)))
