@@ -46,7 +46,7 @@ class Publisher:
         self.policies = plugs("gateway.policies", "POLICY", Policy)
         self._examined: tuple[Route, ...] = ()
         self._upstreams = upstreams(settings)
-        self._routes = settings.routes or (*tier_routes(), document_route())
+        self._routes = settings.routes or tier_routes()
         self._hosts = settings.hosts
         self._settings = settings
         self._own_routes = (
