@@ -26,12 +26,14 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     """limits: all in force at once; a plan without a rate leaves that to the route.
 
     version_default: for keys without a pin of their own, and for tokens; head when empty.
+    origins: of the pages that may call with it from a browser; none means any the route allows.
     """
 
     name: Name
     scopes: tuple[str, ...]
     limits: tuple[Limit, ...] = ()
     version_default: str = ""
+    origins: tuple[str, ...] = ()
 
 
 class Consumer(Struct, frozen=True, forbid_unknown_fields=True):

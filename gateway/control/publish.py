@@ -151,7 +151,7 @@ class Publisher:
             plans=tuple(
                 Plan(
                     row.name, tuple(row.scopes), limits_of(row),
-                    version_default=row.version_default,
+                    version_default=row.version_default, origins=tuple(row.origins),
                 )
                 for row in connection.execute(select(plan).order_by(plan.c.name))
             ),

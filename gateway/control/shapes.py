@@ -14,6 +14,7 @@ from gateway.metering.limit import Limit, repeated
 from gateway.routes import Name
 
 Scope = Annotated[str, Meta(pattern=r"^(system|process|experience):(\*|[a-z_]+(:[a-z_]+)*)$")]
+Origin = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=260)]
 Text = Annotated[str, Meta(max_length=500)]
 KeyState = Literal["active", "expired", "revoked"]
 OVERLAP_MOST_S = 90 * 86_400
@@ -23,11 +24,13 @@ class PlanDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a consumer on this plan may, and how much. 0 leaves a limit to the route.
 
     version_default: spoken by keys without a pin of their own, and by tokens; empty is head.
+    origins: of the pages that may call with it from a browser; none means any the route allows.
     """
 
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)]
     limits: tuple[Limit, ...] = ()
     version_default: str = ""
+    origins: tuple[Origin, ...] = ()
     reason: Text = ""
 
     def __post_init__(self) -> None:
@@ -40,6 +43,7 @@ class PlanView(Struct, frozen=True):
     scopes: tuple[str, ...]
     limits: tuple[Limit, ...] = ()
     version_default: str = ""
+    origins: tuple[str, ...] = ()
 
 
 class ConsumerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -26,6 +26,7 @@ def put_plan(connection: Connection, name: str, draft: PlanDraft, actor: str) ->
         "scopes": list(draft.scopes),
         "limits": [msgspec.to_builtins(limit) for limit in draft.limits],
         "version_default": draft.version_default,
+        "origins": list(draft.origins),
     }
     if draft.version_default:
         version_store.known(
@@ -146,7 +147,9 @@ def count(connection: Connection, what: Literal["plan", "consumer"]) -> int:
 
 def plan_view(row: Found | None) -> PlanView:
     assert row is not None
-    return PlanView(row.name, tuple(row.scopes), limits_of(row), row.version_default)
+    return PlanView(
+        row.name, tuple(row.scopes), limits_of(row), row.version_default, tuple(row.origins)
+    )
 
 
 def limits_of(row: Found) -> tuple[Limit, ...]:

@@ -25,6 +25,7 @@ plan = Table(
     Column("scopes", JSON, nullable=False),
     Column("limits", JSON, nullable=False, server_default="[]"),
     Column("version_default", String, nullable=False, server_default=""),
+    Column("origins", JSON, nullable=False, server_default="[]"),
 )
 consumer = Table(
     "consumer",

@@ -1,8 +1,8 @@
 """This file exists to let a proven caller through only with the scope the route asks for.
 
-Reads   caller
+Reads   request, caller
 Writes  grant
-Fails   FORBIDDEN, naming the scope.
+Fails   FORBIDDEN, naming the scope; or the page is not of a site that the plan is for.
 """
 
 from typing import Annotated
@@ -35,6 +35,8 @@ class _Authorise:
         caller = x.caller
         if caller is None:
             return Problem(Fault.FORBIDDEN, self._refusal)
+        if caller.origins and (origin := x.header(b"origin")) and origin not in caller.origins:
+            return Problem(Fault.FORBIDDEN, "The plan of this key is not for pages of this site.")
         allowed = self._answers.get(caller)
         if allowed is None:
             if len(self._answers) > _ANSWERS_MAX:
@@ -59,6 +61,6 @@ POLICY = Policy(
     stage=Stage.AUTHORISE,
     config=Config,
     bind=_Authorise,
-    reads=frozenset({"caller"}),
+    reads=frozenset({"request", "caller"}),
     writes=frozenset({"grant"}),
 )

@@ -1,5 +1,6 @@
 """Pages of other sites: who is told yes, and that a preflight asks nobody behind us."""
 
+import msgspec
 import pytest
 
 from gateway.routes import tier_routes
@@ -59,3 +60,17 @@ async def test_a_page_can_read_replies_and_refusals(shared):
 async def test_options_that_are_no_preflight_need_a_key(shared):
     """Only the two headers together make a preflight."""
     assert (await shared.ask("OPTIONS", key=None, Origin=PAGE)).status == 401
+
+
+async def test_a_plan_may_be_for_pages_of_one_site_only(shared, upstream):
+    """Another page that holds the key is refused; so is nobody who calls without a browser."""
+    shared.plan = msgspec.structs.replace(shared.plan, origins=("https://other.example",))
+    shared.publish()
+    refused = await shared.ask(Origin=PAGE)
+    assert (refused.status, refused.problem) == (403, "forbidden")
+    assert refused.headers["access-control-allow-origin"] == PAGE
+    assert (await shared.ask()).status == 200
+    shared.plan = msgspec.structs.replace(shared.plan, origins=(PAGE,))
+    shared.publish()
+    assert (await shared.ask(Origin=PAGE)).status == 200
+    assert len(upstream.seen) == 2
