@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.metering import told
 from gateway.metering.gauges import ASK, Gauge
 from gateway.metering.lease import Leased
+from gateway.metering.periods import NS
 from gateway.metering.slots import LeasedSlots
 
 if TYPE_CHECKING:
@@ -22,12 +23,17 @@ Refusing = tuple[Gauge, int]
 class Bound:
     """The gauges of one caller on one route. policy: the header that names them."""
 
-    __slots__ = ("gauges", "held", "policy", "shadows")
+    __slots__ = ("_first", "_others", "gauges", "held", "policy", "shadows")
 
     def __init__(self, gauges: tuple[Gauge, ...], shadows: tuple[Gauge, ...]) -> None:
         self.gauges = gauges
         self.shadows = shadows
         self.held = tuple(gauge for gauge in gauges if gauge.limit.kind == "concurrency")
+        begun = [
+            (gauge, b'"%b";r=' % gauge.limit.name.encode(), gauge.limit.kind != "concurrency")
+            for gauge in gauges
+        ]
+        self._first, self._others = begun[0], tuple(begun[1:])
         self.policy = told.policy([gauge.limit for gauge in gauges])
 
     def decide(self, cost: int, now_ns: int) -> int:
@@ -41,14 +47,16 @@ class Bound:
 
     def nearest(self, now_ns: int) -> told.Pair:
         """RateLimit of the one of which least is left."""
-        gauges = self.gauges
-        best = gauges[0]
+        best, begin, timed = self._first
         left = best.left(now_ns)
-        for gauge in gauges[1:]:
+        for one in self._others:
+            gauge = one[0]
             its = gauge.left(now_ns)
             if its * best.most < left * gauge.most:
-                best, left = gauge, its
-        return told.remaining(best, left, best.reset_ns(now_ns))
+                (best, begin, timed), left = one, its
+        if not timed:
+            return b"ratelimit", b"%b%d" % (begin, left)
+        return b"ratelimit", b"%b%d;t=%d" % (begin, left, -(-best.reset_ns(now_ns) // NS))
 
     def refusing(self, cost: int, now_ns: int) -> Refusing | None:
         """Which one refuses most gravely, and its wait; None where only the store knows."""

@@ -68,31 +68,29 @@ class _Meter:
         now_ns = meters.now_ns()
         if bound.decide(cost, now_ns):
             return self._not_yet(x, bound, cost, now_ns)
-        self._admitted(x, bound, cost, now_ns)
+        if bound.shadows:
+            self._admitted(x, bound, cost, now_ns)
+        else:
+            x.facts["meter"] = bound, cost, bound.held
+            x.down += bound.policy, bound.nearest(now_ns)
         return None
 
     def on_response(self, x: Exchange) -> None:
-        if x.refused and (found := x.facts.get("meter")) is not None:
-            bound, cost, _ = found
+        if x.refused and "meter" in x.facts:
+            bound, cost, _ = x.facts["meter"]
             for gauge in bound.gauges:
                 gauge.back(cost)
 
     def on_end(self, x: Exchange) -> None:
-        found = x.facts.get("meter")
-        if found is not None:
-            for gauge in found[2]:
+        if "meter" in x.facts:
+            for gauge in x.facts["meter"][2]:
                 gauge.done()
 
     def _admitted(self, x: Exchange, bound: Bound, cost: int, now_ns: int) -> None:
         x.facts["meter"] = bound, cost, bound.held
-        x.down.append(bound.policy)
-        x.down.append(bound.nearest(now_ns))
-        if bound.shadows:
-            self._shadow(x, bound, cost, now_ns)
-
-    def _shadow(self, x: Exchange, bound: Bound, cost: int, now_ns: int) -> None:
-        """Each by itself: what is counted here decides nothing."""
+        x.down += bound.policy, bound.nearest(now_ns)
         taken = list(bound.held)
+        # Each by itself: what is counted in the shadow decides nothing.
         for gauge in bound.shadows:
             if gauge.wait(cost, now_ns) == 0:
                 gauge.take(cost, now_ns)
@@ -155,7 +153,7 @@ class _Meter:
         who |= {"route": self._route, "address": address}
         of_plan = caller.limits if caller is not None else ()
         of_route = self._config.limits
-        if not any(limit.kind == "rate" for limit in of_plan + of_route):
+        if not any(limit.kind == "rate" and not limit.shadow for limit in of_plan + of_route):
             of_route = (*of_route, UNSAID)
         bind = self._meters.bind
         gauges = bind(of_plan, ("plan",), who) + bind(of_route, ("route", self._route), who)
