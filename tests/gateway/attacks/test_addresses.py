@@ -165,3 +165,24 @@ async def test_case_06_a_mapped_address_is_inside_its_network(gate, upstream):
         for given in ("::ffff:10.1.2.3", "::ffff:11.1.2.3", "2001:db8::1")
     ]
     assert asked == [200, 401, 401]
+
+
+async def test_case_06_no_new_address_is_a_new_bucket(gate):
+    """Spoofed entries, other addresses of one /64, and IPv4 in IPv6 are one subscriber."""
+    slow = Limit(name="rate", kind="rate", amount=1, window_s=1000, burst=4, per=("address",))
+    gate.plan = gate.plan.__class__(name="gold", scopes=("system:*",), limits=(slow,))
+    gate.publish()
+    spoofed = [(await gate.ask(X_Forwarded_For=f"10.0.0.{n}")).status for n in range(6)]
+    assert spoofed == [200] * 4 + [429] * 2
+    gate.worker.trusted_hops = 1
+    inside = [f"6.6.6.{n}, 2001:db8:1:2:{n:x}::{n:x}" for n in range(1, 7)]
+    assert [(await gate.ask(X_Forwarded_For=one)).status for one in inside] == [200] * 4 + [429] * 2
+    assert (await gate.ask(X_Forwarded_For="2001:db8:1:3::1")).status == 200
+    mapped = [
+        "192.0.2.9",
+        "::ffff:192.0.2.9",
+        "::FFFF:c000:209",
+        "[::ffff:192.0.2.9]:80",
+        "192.0.2.9:1",
+    ]
+    assert [(await gate.ask(X_Forwarded_For=one)).status for one in mapped] == [200] * 4 + [429]
