@@ -16,7 +16,7 @@ from contracts.problem import Fault, Problem
 from gateway.dataplane import bodies, forwarding, hops, replies, tunnel
 from gateway.dataplane.heads import CONTINUE
 from gateway.dataplane.listeners import thumbprint
-from gateway.dataplane.reading import HELD, QUEUE, SWITCH, UPSTREAM, Reading
+from gateway.dataplane.reading import HELD, QUEUE, SWITCH, UPSTREAM, WRITING, Reading
 from gateway.pipeline import Waiting
 from gateway.policy import Answer, Exchange, Pair
 
@@ -31,14 +31,14 @@ _CLOSED_BY_CALLER = 499
 class Downstream(Reading):
     """One caller's connection."""
 
-    __slots__ = ("_forwarded", "_pumping", "_scheme", "blocked", "certificate")
+    __slots__ = ("_forwarded", "_pumping", "_scheme", "certificate")
 
     def __init__(self, worker: "Worker") -> None:
         super().__init__()
         self.worker = worker
         self._monotonic = worker.monotonic
         self._hops = worker.trusted_hops
-        self._pumping = self.blocked = False
+        self._pumping = False
 
     # What the loop calls.
 
@@ -71,13 +71,20 @@ class Downstream(Reading):
 
     def pause_writing(self) -> None:
         self.blocked = True
-        if self._queue and (upstream := self._queue[0].upstream) is not None:
-            upstream.pause()
+        running = self._queue[0] if self._queue else None
+        if running is not None and running.upstream is not None:
+            running.upstream.pause()
+        # Whoever does not read its replies asks for no more of them. A body on its way is taken:
+        # there are callers who send all of it before they read.
+        if running is None or running.request_done:
+            self._pause(WRITING)
 
     def resume_writing(self) -> None:
         self.blocked = False
         if self._queue and (upstream := self._queue[0].upstream) is not None:
             upstream.resume()
+        self._unpause(WRITING)
+        self._pump()
 
     # The life of an exchange.
 
@@ -281,7 +288,7 @@ class Downstream(Reading):
         if self._pumping:
             return
         self._pumping = True
-        while self._queue and not self._queue[0].started and not self._lingers_until_s:
+        while self._queue and not (self._queue[0].started or self._lingers_until_s or self.blocked):
             try:
                 self._start(self._queue[0])
             except Exception as error:  # house: except one bad policy is one 500
@@ -300,7 +307,7 @@ class Downstream(Reading):
             self.transport.close()
             return
         self._lingers_until_s = self._monotonic() + self.worker.limits.linger_s
-        self._unpause(HELD | UPSTREAM | QUEUE)
+        self._unpause(HELD | UPSTREAM | QUEUE | WRITING)
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -368,8 +375,8 @@ class Downstream(Reading):
         elif not self._queue and self._reading is not None:
             if now_s - self._reading.started_s > limits.head_s:
                 self._unreadable("The head of the request did not come in time.")
-        elif not self._queue and now_s - self.active_s > limits.idle_s:
-            self.transport.close()
+        elif now_s - self.active_s > limits.idle_s and not (self._queue and self._queue[0].started):
+            (self.transport.abort if self.blocked else self.transport.close)()
 
     def drain(self) -> None:
         """Close now when idle; else after the running exchanges. A tunnel never ends by itself."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.worker import Worker
 
 HEAD_FED_BYTES = 65_536
-HELD, UPSTREAM, QUEUE, SWITCH = 1, 2, 4, 8  # why no bytes are taken for now
+HELD, UPSTREAM, QUEUE, SWITCH, WRITING = 1, 2, 4, 8, 16  # why no bytes are taken for now
 # The parser takes more, and does not tell: other spaces, other protocols.
 _FIRST = re.compile(rb"[A-Z]+ [^ \t\r\n]+ HTTP/1\.[01]\r\n").match
 
@@ -33,7 +33,7 @@ class Reading(asyncio.Protocol):
     __slots__ = (
         "_began", "_deaf", "_first", "_head_fed", "_headers", "_hops", "_in_head", "_line",
         "_lingers_until_s", "_memo", "_monotonic", "_parser", "_paused", "_queue",
-        "_reading", "_tail", "active_s", "client", "transport", "worker",
+        "_reading", "_tail", "active_s", "blocked", "client", "transport", "worker",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -50,7 +50,7 @@ class Reading(asyncio.Protocol):
         self._tail = b""  # the last bytes fed of a message
         self._memo: Memo | None = None
         self._line: tuple[Exchange, bytes, bytes] | None = None
-        self._in_head = self._began = self._deaf = False
+        self._in_head = self._began = self._deaf = self.blocked = False
         self._head_fed = self._paused = self._hops = 0
         self._lingers_until_s = 0.0
         self.active_s = 0.0
@@ -199,7 +199,7 @@ class Reading(asyncio.Protocol):
         if may_repeat(x, parser.should_upgrade()):
             self._line = x, b"%b %b HTTP/1.1\r\n" % (x.method, x.target), x.forward
         self._queue.append(x)
-        if len(self._queue) == 1:
+        if len(self._queue) == 1 and not self.blocked:
             self._start(x)
 
     def on_body(self, body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 
 import msgspec
 import pytest
@@ -313,6 +314,39 @@ async def test_a_caller_that_does_not_read_holds_the_upstream_back(gate, upstrea
     assert pushed < 40_000_000
     writer.transport.abort()
     await eventually(lambda: not upstream.writers)
+
+
+async def test_a_caller_that_does_not_read_is_not_read_either(gate, upstream, reply_from):
+    """Refusals cost no upstream, so they must be held back here; none is lost, order is kept."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port, limit=1024)
+    writer.write(gate.request())
+    async with asyncio.timeout(5):
+        assert (await reply_from(reader)).status == 200
+    (link,) = gate.worker._links
+    for transport in (link.transport, writer.transport):  # or the kernel takes it all
+        transport.set_write_buffer_limits(0)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 8_192)
+    body, sent = gate.request(key=None) * 200, 0
+    held = []
+    for _ in range(200):
+        writer.write(body)
+        sent += 200
+        try:
+            async with asyncio.timeout(0.3):
+                await writer.drain()
+        except TimeoutError:
+            break
+        held.append(link.transport.get_write_buffer_size())
+    assert sent < 40_000
+    assert max(held) < 1_000_000
+    async with asyncio.timeout(30):
+        statuses = [(await reply_from(reader)).status for _ in range(sent)]
+    assert statuses == [401] * sent
+    writer.write(gate.request())
+    async with asyncio.timeout(5):
+        assert (await reply_from(reader)).status == 200
+    writer.close()
 
 
 async def test_sse_arrives_event_by_event(gate, upstream):
