@@ -97,10 +97,16 @@ class Keeper:
         """Until cancelled. What can no longer matter is forgotten on the way."""
         while True:
             await asyncio.sleep(REFRESH_S)
-            await self._database.write(grants.sweep)
-            await self._database.write(sessions.sweep)
-            for name in await self._database.read(names):
-                await self.refresh(name)
+            try:
+                await self._round()
+            except Exception as error:  # house: except one bad round must not end all that follow
+                _LOG.error("issuers.round_failed", because=repr(error), exc_info=error)
+
+    async def _round(self) -> None:
+        await self._database.write(grants.sweep)
+        await self._database.write(sessions.sweep)
+        for name in await self._database.read(names):
+            await self.refresh(name)
 
     async def discovered(self, draft: IssuerDraft) -> tuple[str, list[dict[str, Any]]]:
         """Where its keys are, and which; INVALID when they cannot be had."""
