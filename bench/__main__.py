@@ -24,6 +24,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "evaluation": (["--size", "M"], ["--size", "S", "--rounds", "1"]),
     "posting": ([], ["--invoices", "40", "--latency-ms", "50"]),
     "gateway": (["--peers", "{peers}"], ["--small"]),
+    "throttling": ([], ["--small"]),
     "swaps": ([], ["--rounds", "1", "--seconds", "2"]),
 }
 NOT_HERE = 3

@@ -7,7 +7,7 @@ Source  RFC 9457 (problem documents). The retry meaning is ours: NEVER (the same
 
 from enum import Enum, unique
 
-from msgspec import Struct
+from msgspec import Struct, field, structs
 
 
 class Retry(Enum):
@@ -118,6 +118,7 @@ class Fault(Enum):
     )
 
 
+_REGISTERED = "https://iana.org/assignments/http-problem-types"
 FAULT_BY_CODE: dict[str, Fault] = {fault.code: fault for fault in Fault}
 
 
@@ -215,11 +216,20 @@ class ProblemDocument(Struct, frozen=True, omit_defaults=True):
     vendor: Vendor | None = None
 
 
+class LimitDocument(ProblemDocument, frozen=True, omit_defaults=True):
+    """When a limit refused. type: as draft-ietf-httpapi-ratelimit-headers-11 registers it.
+
+    violated_policies: names as in RateLimit-Policy.
+    """
+
+    violated_policies: tuple[str, ...] = field(default=(), name="violated-policies")
+
+
 def document(problem: Problem, instance: str = "") -> ProblemDocument:
     """The public face of a problem: nothing of `because` is in it."""
     fault = problem.fault
     after = problem.retry_after_s
-    return ProblemDocument(
+    shown = ProblemDocument(
         type=f"urn:firmwire:problem:{fault.code}",
         title=fault.title,
         status=fault.status,
@@ -231,6 +241,14 @@ def document(problem: Problem, instance: str = "") -> ProblemDocument:
         errors=problem.errors,
         vendor=problem.vendor,
     )
+    return _limited(shown, problem) if problem.policies else shown
+
+
+def _limited(shown: ProblemDocument, problem: Problem) -> LimitDocument:
+    less = problem.fault is Fault.REDUCED_CAPACITY
+    kind = "temporary-reduced-capacity" if less else "quota-exceeded"
+    values = structs.asdict(shown) | {"type": f"{_REGISTERED}#{kind}"}
+    return LimitDocument(**values, violated_policies=problem.policies)
 
 
 def from_document(seen: ProblemDocument) -> Problem:

@@ -226,9 +226,15 @@ class LeasedQuota(Leased):
         self._total = 0
 
     def wait(self, cost: int, now_ns: int) -> int:
+        if self.tokens >= cost and now_ns < self.until_ns:
+            return 0
         if self._calendar.turn(now_ns) != self._begins_s:
             self._turn()
         return super().wait(cost, now_ns)
+
+    def heard(self, ask: list[Any], answer: list[Any], sent_ns: int) -> None:
+        super().heard(ask, answer, sent_ns)
+        self.until_ns = min(self.until_ns, self._calendar.ends_ns)
 
     def back(self, cost: int) -> None:
         if self.used >= cost:

@@ -24,7 +24,7 @@ _TICK_S = 0.2
 _TELL_EVERY_TICKS = 5
 _BATCH_MOST = 64
 _CLOSE_S = 1.0
-_SLOW_MOST = 2
+_SLOW_MOST = 3
 _LOG = log("gateway.metering")
 
 

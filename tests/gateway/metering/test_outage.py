@@ -75,6 +75,7 @@ class Load:
         self.workers, self.bounds, self.per_s = workers, bounds, per_s
         self.admitted: list[float] = []
         self.waits_s: list[float] = []
+        self.lags_s: list[float] = []
         self.asked = 0
         self.running = True
 
@@ -92,8 +93,13 @@ class Load:
                 late_s = due_s - clock.monotonic()
                 if late_s > 0:
                     await asyncio.sleep(late_s)
+                self.lags_s.append(max(0.0, clock.monotonic() - due_s))
                 tasks.create_task(self.one(self.asked % len(self.workers)))
                 self.asked += 1
+
+
+def at_99(values):
+    return sorted(values)[int(0.99 * len(values))]
 
 
 async def lasts(seconds):
@@ -127,9 +133,8 @@ async def test_an_outage_under_load(worker_of, own_server, how, eventually):
     await running
     took_s = clock.monotonic() - begins_s
     assert len(load.admitted) <= 1.05 * (burst + per_s * took_s)
-    waits_s = sorted(load.waits_s)
     # 25 ms is ours; the rest is this machine's, which runs other things as well.
-    assert waits_s[int(0.99 * len(waits_s))] < 0.06
+    assert at_99(load.waits_s) < 0.035 + 3 * at_99(load.lags_s)
 
 
 async def test_a_paused_redis_stalls_nobody_who_does_not_need_it(worker_of, own_server):
@@ -161,12 +166,13 @@ async def test_each_limit_says_what_holds_without_redis(worker_of, how, passes):
         worker = worker_of("w1", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         bounds = [worker.bind(rate(50, when_store_down=how), consumer=consumer()) for _ in range(5)]
         waits_s, found = [], []
+        while not worker.shared.away:  # silence is believed after the third time
+            await worker.admit(worker.bind(rate(1), consumer=consumer()))
         for bound in bounds:
             at_s = clock.monotonic()
             found.append(await worker.admit(bound))
             waits_s.append(clock.monotonic() - at_s)
-        assert worker.shared.away
-        assert found[2:] == [passes] * 3
+        assert found == [passes] * 5
         assert max(waits_s) < 0.06
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import http_sf
+import msgspec
 import pytest
 
 from gateway import keys
@@ -39,6 +40,9 @@ async def test_429_with_the_wait_and_nothing_charged(gate, upstream):
     assert await statuses(gate, 8) == [200] * 3 + [429] * 5
     answered = await gate.ask()
     assert answered.problem == "rate_limited"
+    shown = msgspec.json.decode(answered.body)
+    assert shown["type"].endswith("/http-problem-types#quota-exceeded")
+    assert shown["violated-policies"] == ["rate"]
     assert 1 <= int(answered.headers["retry-after"]) <= 1200
     assert len(upstream.seen) == 3
     gate.plan = plan(rate(1_000_000, window_s=1), quota(4))
