@@ -254,11 +254,16 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         return _made(self, self.request.refresh_token, **told)
 
     def authenticate_refresh_token(self, refresh_token: str) -> kept.Held | None:
-        server, client = self.server, self.request.client
-        held = kept.use_refresh(server.connection, refresh_token, client.id, server.has_ended)
-        if held is not None and held.bound != self.request.jkt and held.bound:
-            raise InvalidGrantError("This refresh token is bound to another key.")
-        return held
+        """Used up only when the rest of the request is right: a mistake is no theft."""
+        server, client, wanted = self.server, self.request.client, self.request.payload.scope
+        found = kept.find_refresh(server.connection, refresh_token)
+        if found is not None and found[0].client == client.id:
+            held = found[0]
+            if held.bound and held.bound != self.request.jkt:
+                raise InvalidGrantError("This refresh token is bound to another key.")
+            if wanted and not set(wanted.split()) <= set(held.scopes):
+                raise InvalidScopeError()
+        return kept.use_refresh(server.connection, refresh_token, client.id, server.has_ended)
 
     def authenticate_user(self, refresh_token: kept.Held) -> Person | None:
         return person_of(self.server.connection, refresh_token.person)

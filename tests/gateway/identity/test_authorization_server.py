@@ -93,7 +93,7 @@ def call(plane, http):
     return status
 
 
-async def until(condition, within_s: float = 2.0) -> None:
+async def until(condition, within_s: float = 10.0) -> None:
     ends_s = clock.monotonic() + within_s
     while not await condition():
         assert clock.monotonic() < ends_s, "the condition did not come true in time"
@@ -261,7 +261,7 @@ async def test_what_is_revoked_is_dead_on_the_data_plane(admin, control, http, t
         reply = await http.post(f"{control}/oauth/revoke", auth=who, data={"token": tokens[0]})
         assert reply.status_code == 200
         if left == 401:
-            await until(lambda: dead(tokens[0]), 1.0)
+            await until(lambda: dead(tokens[0]), 5.0)
         assert await call(tokens[0]) == left
     shown = await http.post(f"{control}/oauth/introspect", auth=auth, data={"token": tokens[0]})
     assert shown.json() == {"active": False}
@@ -270,7 +270,7 @@ async def test_what_is_revoked_is_dead_on_the_data_plane(admin, control, http, t
     ).status_code == 401
     assert await call(tokens[1]) == 200
     await admin.made(f"/clients/{auth[0]}/revoke", reason="left")
-    await until(lambda: dead(tokens[1]), 1.0)
+    await until(lambda: dead(tokens[1]), 5.0)
 
 
 async def test_keys_rotate_and_old_tokens_live_on(admin, control, http, token_of, call):
@@ -448,14 +448,16 @@ async def test_a_person_grants_and_a_stolen_refresh_token_ends_it_all(
 
     await until(alive)
     wider = await refresh(http, control, portal, second["refresh_token"], scope="process:time:read")
-    assert wider.status_code == 400
+    assert (wider.status_code, wider.json()["error"]) == (400, "invalid_scope")
+    mistaken = second["refresh_token"]
+    second = (await refresh(http, control, portal, mistaken)).json()  # a mistake is no theft
     stolen = await refresh(http, control, portal, first["refresh_token"])
     assert (stolen.status_code, stolen.json()["error"]) == (400, "invalid_grant")
 
     async def dead() -> bool:
         return await call(second["access_token"]) == 401
 
-    await until(dead, 1.0)
+    await until(dead, 5.0)
     last = await refresh(http, control, portal, second["refresh_token"])
     assert (last.status_code, last.json()["error"]) == (400, "invalid_grant")
 
@@ -475,7 +477,7 @@ async def test_a_code_used_twice_ends_what_came_of_it(portal, granted, control, 
     async def dead() -> bool:
         return await call(made["access_token"]) == 401
 
-    await until(dead, 1.0)
+    await until(dead, 5.0)
 
 
 async def test_a_code_is_for_its_client_its_address_and_its_verifier(
