@@ -372,11 +372,15 @@ class Downstream(Reading):
         if self._lingers_until_s:
             if now_s > self._lingers_until_s:
                 self.transport.abort()
-        elif not self._queue and self._reading is not None:
-            if now_s - self._reading.started_s > limits.head_s:
-                self._unreadable("The head of the request did not come in time.")
-        elif now_s - self.active_s > limits.idle_s and not (self._queue and self._queue[0].started):
+        elif self._queue and self._queue[0].started:
+            return
+        elif now_s - self.active_s > limits.idle_s:
             (self.transport.abort if self.blocked else self.transport.close)()
+        elif self._reading is not None and not self._queue:
+            if self._paused:
+                self._reading.started_s = now_s  # its head is kept waiting by us
+            elif now_s - self._reading.started_s > limits.head_s:
+                self._unreadable("The head of the request did not come in time.")
 
     def drain(self) -> None:
         """Close now when idle; else after the running exchanges. A tunnel never ends by itself."""
