@@ -89,10 +89,10 @@ def field_error(message: str) -> FieldError:
     found = _AT.match(message)
     reason, path = (found["reason"], found["path"] or "") if found else (message, "")
     pointer = "".join(
-        "/" + _escaped(step["name"] or step["index"]) for step in _STEP.finditer(path)
+        "/" + escaped(step["name"] or step["index"]) for step in _STEP.finditer(path)
     )
     if named := _NAMED.search(reason):
-        pointer += "/" + _escaped(named["name"])
+        pointer += "/" + escaped(named["name"])
         missing = "missing" in reason
         return FieldError(
             pointer,
@@ -116,7 +116,7 @@ def _gather(raw: Any, shape: Any, pointer: str, found: list[FieldError]) -> None
     if isinstance(raw, dict) and isinstance(shape, type) and issubclass(shape, msgspec.Struct):
         known = {field.encode_name: field for field in msgspec.structs.fields(shape)}
         for name, field in known.items():
-            at = f"{pointer}/{_escaped(name)}"
+            at = f"{pointer}/{escaped(name)}"
             if name in raw:
                 _gather(raw[name], field.type, at, found)
             elif field.required:
@@ -124,7 +124,7 @@ def _gather(raw: Any, shape: Any, pointer: str, found: list[FieldError]) -> None
         if shape.__struct_config__.forbid_unknown_fields:
             tag = {shape.__struct_config__.tag_field}
             found.extend(
-                FieldError(f"{pointer}/{_escaped(name)}", "is not known", "Remove the field.")
+                FieldError(f"{pointer}/{escaped(name)}", "is not known", "Remove the field.")
                 for name in raw.keys() - known.keys() - tag
             )
     elif isinstance(raw, list) and (inner := _item_type(shape)) is not None:
@@ -152,7 +152,8 @@ def _item_type(shape: Any) -> Any:
     return None
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
+    """A name as one step of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")
 
 

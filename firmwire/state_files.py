@@ -1,7 +1,7 @@
 """This file exists to read the wanted state of the gateway from TOML files, and know its lines.
 
-Owns   the form of the files: hosts, [plans.NAME], [consumers.NAME], [upstreams.NAME] and
-       [routes.NAME]. Several files, or all of a folder, are one state.
+Owns   the form of the files: hosts, [plans.NAME], [consumers.NAME], [upstreams.NAME],
+       [routes.NAME] and [issuers."ADDRESS"]. Several files, or all of a folder, are one state.
 Fails  BadFiles, with file and line of everything that is wrong, before anything is sent.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("plans", "consumers", "upstreams", "routes", "hosts")
+SECTIONS = ("plans", "consumers", "upstreams", "routes", "issuers", "hosts")
 
 _HEADER = re.compile(r"^\s*\[\[?\s*(?P<path>[^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
 _PAIR = re.compile(r"^\s*(?P<path>(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*"

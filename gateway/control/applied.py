@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from gateway.control.tables import applied
 
 T = TypeVar("T")
-Kind = Literal["plan", "consumer", "upstream", "route", "hosts"]
+Kind = Literal["plan", "consumer", "upstream", "route", "hosts", "issuer"]
 
 
 def applied_of(connection: Connection, kind: Kind, shape: type[T]) -> list[T]:

@@ -13,12 +13,14 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
-from chassis.problems import field_errors
+from chassis.problems import escaped, field_errors
 from contracts.problem import Fault, FieldError, Problem
 from gateway.control import audit, store
 from gateway.control.applied import Kind, keep
 from gateway.control.shapes import Change, ConsumerDraft, PlanDraft, Text
 from gateway.control.tables import consumer, plan
+from gateway.identity import issuers
+from gateway.identity.issuers import IssuerDraft, IssuerView
 from gateway.pipeline import PipeRefused, examine
 from gateway.policy import Policy
 from gateway.routes import Name, Route, Upstream
@@ -29,7 +31,8 @@ Tables = dict[Name, dict[str, Any]]
 
 class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A section that is left out stays as it is. routes, upstreams and hosts are taken whole: what
-    a file does not name is gone. Plans and consumers that no file names stay, unless `prune`.
+    a file does not name is gone. Plans, consumers and issuers (by their address) that no file names
+    stay, unless `prune`.
     """
 
     plans: Tables | None = None
@@ -37,6 +40,7 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upstreams: Tables | None = None
     routes: Tables | None = None
     hosts: tuple[str, ...] | None = None
+    issuers: dict[str, dict[str, Any]] | None = None
 
 
 class Wanted(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,11 +50,14 @@ class Wanted(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Around(Struct, frozen=True):
-    """policies: that routes may name. upstreams, routes: of our own, always there."""
+    """policies: that routes may name. upstreams, routes: of our own, always there. issuers: where
+    the keys of new and changed ones are, and which.
+    """
 
     policies: Mapping[str, Policy]
     upstreams: frozenset[str]
     routes: frozenset[str]
+    issuers: Mapping[str, tuple[str, list[dict[str, Any]]]]
 
 
 def make_so(
@@ -63,11 +70,12 @@ def make_so(
     """Do all of it; the changes that were made, none when everything was so already."""
     drafts = _drafts(wanted.state, now, around)
     changes = (*_plans(connection, drafts, wanted.prune), *_routing(now, drafts, around))
-    order = {"upstream": 0, "hosts": 1, "route": 2, "plan": 3, "consumer": 4}
+    changes = (*changes, *_issuers(connection, drafts, around, wanted.prune))
+    order = {"upstream": 0, "hosts": 1, "route": 2, "plan": 3, "consumer": 4, "issuer": 5}
     doing = sorted((c for c in changes if c.verb != "removed"), key=lambda c: order[c.kind])
     going = sorted((c for c in changes if c.verb == "removed"), key=lambda c: -order[c.kind])
     for change in (*doing, *going):
-        _do(connection, change, drafts, wanted.reason, actor)
+        _do(connection, change, drafts, around, wanted.reason, actor)
     if any(change.kind in ("upstream", "hosts", "route") for change in changes):
         keep(connection, "upstream", drafts.upstreams)
         keep(connection, "route", drafts.routes)
@@ -85,7 +93,21 @@ def current(connection: Connection, now: Snapshot) -> State:
         upstreams={upstream.name: _bare(upstream) for upstream in now.upstreams},
         routes={route.name: _bare(route) for route in now.routes},
         hosts=now.hosts,
+        issuers={view.issuer: _trusted(view) for view in issuers.views(connection)},
     )
+
+
+def issuers_to_ask(connection: Connection, wanted: Wanted) -> list[IssuerDraft]:
+    """New and changed ones: their keys are fetched before anything is done."""
+    wrong: list[FieldError] = []
+    drafts = _issuer_drafts(wanted.state, wrong)
+    _refuse(wrong)
+    known = {view.issuer: _trusted(view) for view in issuers.views(connection)}
+    return [
+        draft
+        for name, draft in (drafts or {}).items()
+        if known.get(name) != _trusted(draft, known.get(name))
+    ]
 
 
 class _Drafts(Struct):
@@ -94,6 +116,7 @@ class _Drafts(Struct):
     upstreams: dict[str, Upstream] | None = None
     routes: dict[str, Route] | None = None
     hosts: tuple[str, ...] | None = None
+    issuers: dict[str, IssuerDraft] | None = None
 
 
 def _drafts(state: State, now: Snapshot, around: Around) -> _Drafts:
@@ -105,17 +128,33 @@ def _drafts(state: State, now: Snapshot, around: Around) -> _Drafts:
         upstreams=_converted(state.upstreams, "upstreams", Upstream, wrong),
         routes=_converted(state.routes, "routes", Route, wrong),
         hosts=state.hosts,
+        issuers=_issuer_drafts(state, wrong),
     )
-    for section, tables in (("plans", state.plans), ("consumers", state.consumers)):
+    for section, tables in (
+        ("plans", state.plans), ("consumers", state.consumers), ("issuers", state.issuers),
+    ):  # fmt: skip
         wrong += [
-            FieldError(f"/{section}/{name}/reason", "is told once, when it is applied")
+            FieldError(f"/{section}/{escaped(name)}/reason", "is told once, when it is applied")
             for name, table in (tables or {}).items()
             if "reason" in table
         ]
     _examine(drafts, now, around, wrong)
-    if wrong:
-        raise Problem(Fault.INVALID, f"{wrong[0].pointer}: {wrong[0].reason}", errors=tuple(wrong))
+    _consumers_there(drafts, now, wrong)
+    _refuse(wrong)
     return drafts
+
+
+def _refuse(wrong: list[FieldError]) -> None:
+    if wrong:
+        say = f"{wrong[0].pointer}: {wrong[0].reason}"
+        raise Problem(Fault.INVALID, say, errors=tuple(wrong))
+
+
+def _issuer_drafts(state: State, wrong: list[FieldError]) -> dict[str, IssuerDraft] | None:
+    if state.issuers is None:
+        return None
+    told = {name: {"issuer": name, **table} for name, table in state.issuers.items()}
+    return _converted(told, "issuers", IssuerDraft, wrong, name=False)
 
 
 def _converted(
@@ -127,7 +166,7 @@ def _converted(
     found = {}
     for key, table in tables.items():
         given = {"name": key, **table} if name else table
-        if errors := field_errors(given, shape, f"/{section}/{key}"):
+        if errors := field_errors(given, shape, f"/{section}/{escaped(key)}"):
             wrong += errors
         else:
             found[key] = msgspec.convert(given, shape)
@@ -159,6 +198,16 @@ def _examine(drafts: _Drafts, now: Snapshot, around: Around, wrong: list[FieldEr
         FieldError(f"/consumers/{name}/plan", f"there is no plan {draft.plan}")
         for name, draft in (drafts.consumers or {}).items()
         if draft.plan not in plans
+    ]
+
+
+def _consumers_there(drafts: _Drafts, now: Snapshot, wrong: list[FieldError]) -> None:
+    """Whoever an issuer's tokens come as must be somebody."""
+    there = {consumer.name for consumer in now.consumers} | set(drafts.consumers or {})
+    wrong += [
+        FieldError(f"/issuers/{escaped(name)}/consumer", f"there is no consumer {draft.consumer}")
+        for name, draft in (drafts.issuers or {}).items()
+        if draft.consumer not in there
     ]
 
 
@@ -201,6 +250,32 @@ def _routing(now: Snapshot, drafts: _Drafts, around: Around) -> list[Change]:
     return changes
 
 
+def _issuers(
+    connection: Connection, drafts: _Drafts, around: Around, prune: bool
+) -> Iterable[Change]:
+    if drafts.issuers is None:
+        return ()
+    before = {view.issuer: _trusted(view) for view in issuers.views(connection)}
+    after = {
+        name: _trusted(draft, before.get(name))
+        | ({"jwks_uri": around.issuers[name][0]} if name in around.issuers else {})
+        for name, draft in drafts.issuers.items()
+    }
+    return _between("issuer", before, after, whole=prune)
+
+
+def _trusted(
+    thing: IssuerView | IssuerDraft, before: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What files say of an issuer. Where its keys are is found, unless it is said."""
+    plain = msgspec.to_builtins(thing)
+    told = {name: plain[name] for name in ("audience", "consumer", "scopes", "types", "jwks_uri")}
+    told["types"] = [kind.lower() for kind in told["types"]]
+    if told["jwks_uri"] is None and before is not None:
+        told["jwks_uri"] = before["jwks_uri"]
+    return told
+
+
 def _between(
     kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any], *, whole: bool
 ) -> Iterable[Change]:
@@ -215,7 +290,14 @@ def _between(
                 yield Change(kind, name, "removed", values, {})
 
 
-def _do(connection: Connection, change: Change, drafts: _Drafts, reason: str, actor: str) -> None:
+def _do(
+    connection: Connection,
+    change: Change,
+    drafts: _Drafts,
+    around: Around,
+    reason: str,
+    actor: str,
+) -> None:
     replace = msgspec.structs.replace
     if change.kind == "plan" and drafts.plans is not None:
         if change.verb == "removed":
@@ -229,6 +311,13 @@ def _do(connection: Connection, change: Change, drafts: _Drafts, reason: str, ac
         else:
             who = replace(drafts.consumers[change.name], reason=reason)
             store.put_consumer(connection, change.name, who, actor)
+    elif change.kind == "issuer" and drafts.issuers is not None:
+        if change.verb == "removed":
+            issuers.remove(connection, change.name, reason, actor)
+        else:
+            trusted = replace(drafts.issuers[change.name], reason=reason)
+            uri, keys = around.issuers[change.name]
+            issuers.put(connection, trusted, uri, keys, actor)
     else:
         verb = "removed" if change.verb == "removed" else "set"
         audit.append(
