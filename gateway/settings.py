@@ -79,8 +79,9 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     upstreams: origins by name, commas between instances; the tiers' names are theirs by default.
     routes: by name, replacing the tiers' own when any are given. hosts: names the public port
-    answers to, none means any. admin_url: where admins reach this plane; issuer_url: where partners
-    reach its `/oauth`, the name in its tokens; empty is this address.
+    answers to, none means any. leak_grace_s: how long a key found in public works on. admin_url:
+    where admins reach this plane; issuer_url: where partners reach its `/oauth`, the name in its
+    tokens; empty is this address.
     """
 
     host: str = "127.0.0.1"
@@ -93,6 +94,7 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     upstreams: tuple[Upstream, ...] = ()
     routes: tuple[Route, ...] = ()
     hosts: tuple[str, ...] = ()
+    leak_grace_s: Annotated[int, Meta(ge=0, le=30 * 86_400)] = 0
     admin_url: Address = ""
     issuer_url: Address = ""
     identity: IdentitySettings = IdentitySettings()

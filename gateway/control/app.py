@@ -74,7 +74,7 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
         app.state.publisher = publisher
         app.state.settings = settings
         app.state.peppers = secrets
-        app.state.leak_grace_s = 0
+        app.state.leak_grace_s = settings.leak_grace_s
         app.state.verifier = verifier
         app.state.secure_cookies = settings.admins_at.startswith("https:")
         given = settings.token

@@ -6,9 +6,13 @@ import pytest
 
 from chassis import clock
 from chassis.outbound import Outbound
+from chassis.server import serving
 from contracts.problem import Fault, Problem
 from gateway import keys
+from gateway.control.app import control_plane
+from gateway.control.client import ControlClient, admin_token
 from gateway.control.shapes import PlanDraft
+from gateway.settings import ControlSettings
 
 
 async def refused(work) -> Problem:
@@ -109,3 +113,21 @@ async def test_the_trail_is_found_by_who_what_and_when(admin):
     assert (await admin.audit(since=clock.now() + timedelta(seconds=1))).items == ()
     assert [e.reason for e in (await admin.audit(search="number 1")).items] == ["number 1"]
     assert await admin.audit_broken_at() is None
+
+
+async def test_a_grace_shortens_a_leaked_key_instead(tmp_path):
+    """For firms that would rather warn first; a key that ends sooner keeps its day."""
+    settings = ControlSettings(leak_grace_s=3600)
+    async with (
+        serving(control_plane(settings, tmp_path)) as url,
+        ControlClient(url, admin_token(tmp_path)) as admin,
+    ):
+        made = await admin.create_key("operator")
+        out = Outbound(url, peer="test")
+        for _ in range(2):
+            assert (await out.send("POST", "/leaked-keys", json={"key": made.secret})).status == 202
+        await out.aclose()
+        seen = await admin.key(made.key.id)
+        assert seen.state == "active"
+        assert 3500 < (seen.expires_at - clock.now()).total_seconds() <= 3600
+        assert len((await admin.audit(action="key.shortened")).items) == 1
