@@ -14,7 +14,11 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+from chassis import clock
+
 ANSWER_WITHIN_S = 120.0
+IDLE_MAX_S = 10.0
+"""The server hangs up on a client that was silent for longer than it likes (30 s at Granian)."""
 
 
 class Refused(Exception):
@@ -33,7 +37,7 @@ class Tryton:
         self._connection = HTTPConnection(
             place.hostname or "127.0.0.1", place.port, timeout=ANSWER_WITHIN_S
         )
-        self._path = f"/{database}/rpc/"
+        self._path, self._used_s = f"/{database}/rpc/", 0.0
         self._headers = {"content-type": "application/json", "accept-encoding": "gzip"}
         self.context: dict[str, Any] = {}
 
@@ -79,9 +83,12 @@ class Tryton:
 
     def _send(self, path: str, method: str, params: list[Any]) -> Any:
         body = json.dumps({"id": 1, "method": method, "params": dressed(params)})
+        if clock.monotonic() - self._used_s > IDLE_MAX_S:
+            self._connection.close()  # the next request opens it anew
         self._connection.request("POST", path, body.encode(), self._headers)
         answer = self._connection.getresponse()
         content = answer.read()
+        self._used_s = clock.monotonic()
         if answer.getheader("content-encoding") == "gzip":
             content = gzip.decompress(content)
         if answer.status != 200:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from chassis import clock
 from chassis.outbound import Outbound, Reply
 from contracts.problem import Fault, Problem, Vendor
 from system_apis.drift import Drift
@@ -92,10 +93,13 @@ class Pages:
         newest = here.newest() or cursor.since
         if cursor.page >= here.meta.page_count:
             count = here.meta.count
-            ended = Cursor(newest, 1, newest.isoformat() if newest else "", count)
             # The count belongs to the window of this reading; a moved window is counted anew.
-            same = newest == cursor.since
-            return here, ended if same else Cursor(newest), not same and count > 0
+            if newest != cursor.since:
+                return here, Cursor(newest), count > 0
+            # Kantata tells whole seconds: one that may not be over yet can still have a change.
+            over = newest is None or clock.now() - newest > OVERLAP
+            seen = newest.isoformat() if newest else ""
+            return here, Cursor(newest, 1, seen, count) if over else Cursor(newest), False
         moved = newest is not None and (cursor.since is None or newest - OVERLAP > cursor.since)
         return here, Cursor(newest) if moved else Cursor(cursor.since, cursor.page + 1), True
 

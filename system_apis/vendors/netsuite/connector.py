@@ -24,6 +24,7 @@ from contracts.ports.system.system import Health, Placed, Quota
 from contracts.problem import Fault, Problem
 from system_apis.connector import Connector
 from system_apis.drift import Drift
+from system_apis.places import place
 from system_apis.tokens import Token, Tokens
 from system_apis.vendors.netsuite import auth, feeds, mapping, wire
 
@@ -184,7 +185,7 @@ class NetSuite:
     async def invoices(
         self, prefix: str, start: date, end: date, cursor: str | None = None, limit: int = 200
     ) -> Page[ErpInvoice]:
-        offset = int(cursor) if cursor and cursor.isdecimal() else 0
+        offset = place(cursor)
         like = prefix.replace("'", "''").replace("%", "")
         text = (
             f"SELECT {_INVOICE} FROM transaction WHERE type = 'CustInvc'"

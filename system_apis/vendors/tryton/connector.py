@@ -31,6 +31,7 @@ from contracts.ports.system.psa import ApprovalRequest, ProjectDraft, Psa
 from contracts.ports.system.system import Health, Placed, Quota
 from contracts.problem import Fault, Problem
 from system_apis.connector import Connector
+from system_apis.places import place
 from system_apis.sweep import Sweeps
 from system_apis.vendors.tryton import auth, mapping, wire
 from system_apis.vendors.tryton.feeds import books, calls, streams
@@ -240,7 +241,7 @@ class Tryton:
     async def invoices(
         self, prefix: str, start: date, end: date, cursor: str | None = None, limit: int = 200
     ) -> Page[ErpInvoice]:
-        after = int(cursor) if cursor and cursor.isdecimal() else 0
+        after = place(cursor)
         size = max(1, min(limit, calls.PAGE_MAX))
         literal = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         found = await self._invoices(

@@ -9,7 +9,6 @@ from system_apis.simulator import Row
 from system_apis.vendors.float.connector import Settings
 
 STREAM, KIND = "allocation", "tasks"
-TOKEN = "/nowhere"
 
 
 def seed(store):

@@ -10,7 +10,6 @@ from system_apis.vendors.kantata.connector import Settings
 from system_apis.vendors.kantata.simulator.resources import RESOURCES
 
 STREAM, KIND = "project", "workspaces"
-TOKEN = "/oauth"
 
 
 def seed(store):
@@ -76,3 +75,22 @@ def submission(id, entries):
     """What its approver decides on."""
     doc = {"workspace_id": "1", "user_id": "1", "status": "pending", "time_entry_ids": entries}
     return Row(id, doc)
+
+
+def recorded(there, numbers, at="2026-01-05T08:00:00.000000+00:00"):
+    """At one moment."""
+    rows = [_recorded(number, 60, at) for number in numbers]
+    there.store.bulk_put("time_entries", rows)
+    return {row.id for row in rows}
+
+
+def corrected(there, number):
+    row = _recorded(number, 7)
+    there.store.put("time_entries", row.id, row.doc)
+    return row.id
+
+
+def _recorded(number, minutes, at=None):
+    doc = {"workspace_id": "1", "story_id": "1", "user_id": "1", "time_in_minutes": minutes}
+    doc |= {"date_performed": "2026-02-03", "approved": False}
+    return Row(str(number), doc, updated_at=at)

@@ -14,7 +14,6 @@ from system_apis.simulator import Row
 from system_apis.vendors.netsuite.connector import Settings
 
 STREAM, KIND = "billing_account", "entity"
-TOKEN = "/services/rest/auth"
 KEY, OTHER = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
 GBP, UK = {"id": "1", "refName": "GBP"}, {"id": "1"}
 

@@ -11,8 +11,6 @@ from system_apis.vendors.salesforce.simulator import record_id
 from system_apis.vendors.salesforce.simulator.objects import OBJECTS, Field
 
 STREAM, KIND = "client", "Account"
-TOKEN = "/services/oauth2"
-THROTTLED_STATUS = 403
 
 
 def seed(store):

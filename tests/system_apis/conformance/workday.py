@@ -7,7 +7,6 @@ from system_apis.simulator import Row
 from system_apis.vendors.workday.connector import Settings
 
 STREAM, KIND = "resource", "worker"
-TOKEN = "/nowhere"
 
 
 def seed(store):
@@ -43,3 +42,8 @@ def growing(store):
     one = row(1)
     store.put("worker", one.id, dict(one.doc) | {"Brand_New": "x"}, unique=one.unique)
     yield lambda c: c.changes("resource")
+
+
+def hired(there):
+    there.put_rows([1])
+    return "E0001"

@@ -1,12 +1,9 @@
 """The connector against a Tryton nobody here wrote: time out, invoices in, exactly once."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from decimal import Decimal
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -78,55 +75,9 @@ async def document(connector):
     return make
 
 
-@pytest.fixture
-def rows(server, erp):
-    """Looks into the tables, past Tryton."""
-
-    def look(text, *values):
-        with psycopg.connect(server.tables(erp), autocommit=True) as connection:
-            asked = connection.execute(text, values)
-            return asked.fetchall() if asked.description else []
-
-    return look
-
-
 def references(rows, prefix):
     text = "SELECT reference, number, state FROM account_invoice WHERE reference LIKE %s"
     return sorted(rows(text, f"{prefix}%"))
-
-
-@asynccontextmanager
-async def through(url, marker):
-    """A line to the server that is cut when a marked call was answered, once; its address."""
-    place, cuts = urlsplit(url), [marker.encode()]
-
-    async def pump(source, target, seen):
-        while data := await source.read(65536):
-            if not seen(data):
-                break
-            target.write(data)
-            await target.drain()
-        target.close()
-
-    async def serve(reader, writer):
-        up_reader, up_writer = await asyncio.open_connection(place.hostname, place.port)
-        struck = []
-
-        def out(data):
-            if cuts and cuts[0] in data:
-                struck.append(cuts.pop())
-            return True
-
-        ways = pump(reader, up_writer, out), pump(up_reader, writer, lambda _data: not struck)
-        await asyncio.gather(*ways, return_exceptions=True)
-        up_writer.close()
-        writer.close()
-
-    door = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{door.sockets[0].getsockname()[1]}"
-    finally:
-        door.close()
 
 
 async def fault_of(awaited):
@@ -229,12 +180,13 @@ async def test_racing_posts_leave_no_gap_and_no_double(opened, connector, docume
 
 @pytest.mark.parametrize("lost", ["account.invoice.create", "account.invoice.post"])
 async def test_a_lost_answer_is_silence_and_sending_again_makes_no_second(
-    opened, erp, document, rows, lost
+    opened, erp, document, rows, line_to, lost
 ):
     """It may have happened, and the fault says so; the next call finishes what began."""
     reference = f"LOST-{lost.rpartition('.')[2]}"
-    async with through(erp.url, f'"model.{lost}"') as url:
-        struck = opened(base_url=url)
+    async with line_to(erp.url) as line:
+        line.strike("timeout_after_commit", f'"model.{lost}"')
+        struck = opened(base_url=line.url)
         first = await fault_of(struck.post_invoice(document(reference)))
         assert first.fault is Fault.VENDOR_SILENT
         seen = await struck.invoice_by_reference(reference)
