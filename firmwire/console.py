@@ -71,6 +71,7 @@ class Console:
         table = Table(title="Firmwire is up", show_header=False, title_justify="left")
         table.add_row("gateway", platform.gateway_url)
         table.add_row("admin API", platform.control_url)
+        table.add_row("console", f"{platform.control_url}/console (gateway/admin.token in home)")
         table.add_row("dashboard", f"{platform.page_url} (user: any, password: an API key)")
         if platform.with_sandbox:
             table.add_row("sandbox", f"{platform.sandbox_url}/_sandbox")

@@ -218,3 +218,44 @@ async def test_a_role_sees_only_what_it_may(visitor, tmp_path, admin, control):
     )
     assert answer.status_code == 403
     assert (await visitor.get("/console/keys/new")).status_code == 403
+
+
+async def test_every_form_does_what_it_says(visitor, tmp_path, admin):
+    """Consumers, plans, limits and a key's end, each with its reason in the record."""
+    await sign_in(visitor, tmp_path)
+    csrf = csrf_of(await visitor.get("/console"))
+
+    async def sent(where: str, **told: str) -> httpx.Response:
+        return await visitor.post(f"/console{where}", data={"csrf": csrf, "reason": "why", **told})
+
+    made = await sent("/consumers", name="ned", plan="partner", owner="Ned")
+    assert (
+        made.status_code, made.headers["location"],
+    ) == (303, "/console/consumers/ned?done=saved")  # fmt: skip
+    assert (await sent("/consumers", name="N!", plan="partner")).status_code == 422
+    assert (await sent("/consumers/ned", plan="gone")).status_code == 422
+    await sent("/consumers/ned", plan="partner", owner="Ned", tenant="lisbon")
+    assert (await admin.consumer("ned")).tenant == "lisbon"
+    assert (await sent("/consumers/ned/raise", limit="month", amount="x")).status_code == 422
+    await sent("/consumers/ned/raise", limit="month", amount="2000000", days="7")
+    await sent("/consumers/ned/reset", limit="month")
+    month = {one.name: one for one in (await admin.quota("ned")).limits}["month"]
+    assert (month.raised_to, month.resets) == (2_000_000, 1)
+    assert (await sent("/plans/partner", scopes="nonsense")).status_code == 422
+    before = await admin.plan("partner")
+    await sent("/plans/partner", scopes="process:time:read")
+    after = await admin.plan("partner")
+    assert (("process:time:read",), before.limits) == (after.scopes, after.limits)
+    key = (await admin.create_key("ned")).key
+    assert (await sent(f"/keys/{key.id}/expire", ends="2000-01-01")).status_code == 422
+    day = (clock.now() + timedelta(days=3)).date().isoformat()
+    await sent(f"/keys/{key.id}/expire", ends=day)
+    assert day < (await admin.key(key.id)).expires_at.isoformat()
+    assert (await sent(f"/keys/{key.id}/revoke", reason="")).status_code == 422
+    await sent(f"/keys/{key.id}/revoke")
+    assert (await admin.key(key.id)).state == "revoked"
+    assert (await sent(f"/keys/{key.id}/rotate", overlap_hours="24")).status_code == 409
+    trail = (await admin.audit(search="why")).items
+    assert [
+        entry.action for entry in trail[:5]
+    ] == ["key.revoked", "key.shortened", "plan.set", "quota.reset", "quota.raised"]
