@@ -75,8 +75,7 @@ async def offer(url: str, name: str, consumer: str, per_s: float, seconds: float
     due_s = begins_s = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         while due_s < begins_s + seconds:
-            if (early_s := due_s - time.monotonic()) > 0:
-                await asyncio.sleep(early_s)
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             tasks.create_task(one())
             offered += 1
             due_s += rng.expovariate(per_s)

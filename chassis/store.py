@@ -21,7 +21,7 @@ class StoreAway(Exception):
 class Store:
     """One server. answer_s: longest wait for an answer."""
 
-    def __init__(self, url: str, *, answer_s: float = 0.025) -> None:
+    def __init__(self, url: str, *, answer_s: float = 0.05) -> None:
         # Here, not above: who has no store does not pay for its client.
         from redis import exceptions
         from redis.asyncio import Redis

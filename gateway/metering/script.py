@@ -27,6 +27,7 @@ local function settle_rate(s, a)
   local full = now + most * each
   local lost = not s and a[8] == 1
   s = s or {v = lost and full or now, l = {}}
+  s.v = math.min(s.v, full)  -- empty is empty, also when the limit was raised meanwhile
   local out, gone = 0, {}
   for id, l in pairs(s.l) do
     out = out + l[1] - l[2]

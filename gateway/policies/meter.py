@@ -163,10 +163,18 @@ class _Meter:
         )
 
 
+class _NoRoute:
+    """Nothing is served there: there is nothing to count."""
+
+
+def _bind(config: Config, tools: Tools) -> object:
+    return _NoRoute() if tools.route is None else _Meter(config, tools)
+
+
 POLICY = Policy(
     stage=Stage.METER,
     config=Config,
-    bind=_Meter,
+    bind=_bind,
     reads=frozenset({"client", "route"}),
     writes=frozenset({"meter"}),
     always=True,

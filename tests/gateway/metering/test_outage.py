@@ -90,9 +90,7 @@ class Load:
         async with asyncio.TaskGroup() as tasks:
             while self.running:
                 due_s += rng.expovariate(self.per_s)
-                late_s = due_s - clock.monotonic()
-                if late_s > 0:
-                    await asyncio.sleep(late_s)
+                await asyncio.sleep(max(0.0, due_s - clock.monotonic()))
                 self.lags_s.append(max(0.0, clock.monotonic() - due_s))
                 tasks.create_task(self.one(self.asked % len(self.workers)))
                 self.asked += 1

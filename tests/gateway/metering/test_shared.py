@@ -29,9 +29,7 @@ async def offered(worker, bound, per_s, seconds, admitted, seed):
 
     async with asyncio.TaskGroup() as tasks:
         while due_s < seconds:
-            late_s = begins_s + due_s - clock.monotonic()
-            if late_s > 0:
-                await asyncio.sleep(late_s)
+            await asyncio.sleep(max(0.0, begins_s + due_s - clock.monotonic()))
             tasks.create_task(one())
             due_s += rng.expovariate(per_s)
 
