@@ -14,10 +14,10 @@ from gateway.snapshot import Plan
 @pytest.fixture
 async def shared_gate(gate, redis_url):
     """The same gate with a store. Its own worker makes no difference to what is tested."""
-    gate.worker._around.meters.shared = Shared(Store(redis_url), "w1", clock.monotonic)
+    shared = Shared(Store(redis_url), "w1", clock.monotonic)
+    gate.worker._around.meters.shared = gate.worker._shared = shared  # closed when it drains
     gate.publish()
-    yield gate
-    await gate.worker._around.meters.shared.aclose()
+    return gate
 
 
 def plan(*limits):
@@ -72,3 +72,15 @@ async def test_who_leaves_while_it_waits_costs_nothing(shared_gate, upstream):
     ends_s = clock.monotonic() + 5
     while (await shared_gate.ask()).status != 200:
         assert clock.monotonic() < ends_s
+
+
+async def test_a_worker_that_drains_gives_back_what_it_borrowed(gate, redis_url, upstream):
+    """The next one need not wait for a lease to end."""
+    quota = Limit(name="q", kind="quota", amount=100, period="year")
+    shared = Shared(Store(redis_url), "w1", clock.monotonic)
+    gate.worker._around.meters.shared = gate.worker._shared = shared
+    gate.plan = plan(quota, Limit(name="rate", kind="rate", amount=100_000))
+    gate.publish()
+    assert [(await gate.ask()).status for _ in range(30)] == [200] * 30
+    await gate.worker.drain()
+    assert all(lease.tokens == 0 for lease in shared._active)
