@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Row, select, update
 from chassis import clock, travel
 from chassis.database import Database
 from contracts.entities.work_item import WorkItem
-from contracts.paging import LIMIT_MAX, Page
+from contracts.paging import Page
 from contracts.ports.process.exceptions import Claim, Group, Resolution, Waiver
 from contracts.problem import Fault, FieldError, Problem
 from process_apis import audit, events
 from process_apis.desk import groups
 from process_apis.intake.worker import ask_again
+from process_apis.pages import by_id
 from process_apis.records import work_item_of
 from process_apis.tables import LIVE_ITEM_STATES, work_item
 from process_apis.work_items import forget_keys, item_fact
@@ -148,7 +149,6 @@ def _page(
     limit: int,
 ) -> Page[WorkItem]:
     """Ids grow with time, so the oldest come first."""
-    size = max(1, min(limit, LIMIT_MAX))
     query = select(work_item)
     if state is None:
         query = query.where(work_item.c.state.in_(LIVE_ITEM_STATES))
@@ -157,9 +157,5 @@ def _page(
     for name, value in wanted.items():
         if value is not None:
             query = query.where(work_item.c[name] == value)
-    if cursor is not None:
-        query = query.where(work_item.c.id > cursor)
-    rows = connection.execute(query.order_by(work_item.c.id).limit(size + 1)).all()
-    more = len(rows) > size
-    page = rows[:size]
-    return Page(tuple(work_item_of(row) for row in page), page[-1].id if more else None, more)
+    rows, after = by_id(connection, query, work_item.c.id, cursor, limit)
+    return Page(tuple(work_item_of(row) for row in rows), after, after is not None)

@@ -18,10 +18,12 @@ from chassis.database import Database
 from contracts.events import CloudEvent
 from contracts.paging import FEED_LIMIT_MAX
 from contracts.ports.process.events import EventPage
-from contracts.problem import Fault, Problem
+from contracts.problem import Fault, FieldError, Problem
 from process_apis import events
 
 WAIT_MAX_S = 30.0
+POSITION_MAX = 2**63 - 1
+_DIGITS_MAX = len(str(POSITION_MAX))
 LOOK_AGAIN_S = 0.5
 QUIET_S = 15.0
 
@@ -35,9 +37,10 @@ class EventsPort:
     async def feed(
         self, after: int = 0, limit: int = 500, wait_s: float = 0.0, types: str | None = None
     ) -> EventPage:
+        _checked(after, wait_s)
         prefixes = tuple(part for part in (types or "").split(",") if part)
         size = max(1, min(limit, FEED_LIMIT_MAX))
-        until = clock.monotonic() + max(0.0, min(wait_s, WAIT_MAX_S))
+        until = clock.monotonic() + wait_s
         while True:
             seen = events.generation()
             found, position = await self._database.read(
@@ -71,11 +74,25 @@ def stream_handler(port: EventsPort) -> Any:
     ) -> ServerSentEvent:
         """Events as they happen."""
         last = request.headers.get("last-event-id", "")
-        if last and not last.isdecimal():
+        if last and not (last.isascii() and last.isdecimal() and len(last) <= _DIGITS_MAX):
             raise Problem(Fault.INVALID, "Last-Event-ID is not a position of ours.")
-        return ServerSentEvent(port.stream(int(last) if last else after, types))
+        position = int(last) if last else after
+        _checked(position, 0.0)  # before the stream begins: then there is still a status to give
+        return ServerSentEvent(port.stream(position, types))
 
     return stream
+
+
+def _checked(after: int, wait_s: float) -> None:
+    """A position the database can hold; a wait of a length we said."""
+    wrong = []
+    if not 0 <= after <= POSITION_MAX:
+        wrong.append(FieldError("?after", "is no position", "Use after as it was given, or 0."))
+    if not 0 <= wait_s <= WAIT_MAX_S:
+        said = f"is not from 0 to {WAIT_MAX_S:.0f}"
+        wrong.append(FieldError("?wait_s", said, "Ask again when nothing came."))
+    if wrong:
+        raise Problem(Fault.INVALID, "The feed cannot be read like this.", errors=tuple(wrong))
 
 
 def head(connection: Connection) -> int:

@@ -27,10 +27,10 @@ from contracts.problem import Fault, FieldError, Problem
 from process_apis import audit, events, work_items
 from process_apis.billing.around import around, who
 from process_apis.billing.findings import finding
-from process_apis.billing.pages import newest
 from process_apis.billing.telling import Telling
 from process_apis.events import fact
 from process_apis.journey import port
+from process_apis.pages import newest
 from process_apis.tables import invoice, reconciliation
 from process_apis.work_items import Change, Subject
 

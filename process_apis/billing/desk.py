@@ -20,8 +20,8 @@ from contracts.problem import Fault, FieldError, Problem
 from process_apis import audit, events
 from process_apis.billing import drafts, posting, preview, reading
 from process_apis.billing.around import around, who
-from process_apis.billing.pages import newest
 from process_apis.billing.telling import Telling
+from process_apis.pages import newest
 from process_apis.tables import billing_run, invoice
 
 Decide = Callable[[Connection, Row[Any], datetime, Telling], None]

@@ -1,12 +1,11 @@
 """Answer where recorded time stands: one entry with all its rows, pages of entries, progress."""
 
-from typing import Any
-
 from sqlalchemy import Connection, func, select
 
-from contracts.paging import LIMIT_MAX, Page
+from contracts.paging import Page
 from contracts.ports.process.time_entries import EntryStatus, IntakeProgress
 from process_apis import counters
+from process_apis.pages import by_id
 from process_apis.records import entry_status_of, transaction_of, work_item_of
 from process_apis.tables import inbox, ledger, time_entry, work_item
 
@@ -35,21 +34,12 @@ def entries(
     limit: int,
 ) -> Page[EntryStatus]:
     """By canonical id, descending. filters: column to value, None for any."""
-    size = max(1, min(limit, LIMIT_MAX))
     query = select(time_entry)
     for name, value in filters.items():
         if value is not None:
             query = query.where(time_entry.c[name] == value)
-    if cursor is not None:
-        query = query.where(time_entry.c.entry_id < cursor)
-    rows: list[Any] = list(
-        connection.execute(query.order_by(time_entry.c.entry_id.desc()).limit(size + 1))
-    )
-    more = len(rows) > size
-    page = rows[:size]
-    return Page(
-        tuple(entry_status_of(row) for row in page), page[-1].entry_id if more else None, more
-    )
+    rows, after = by_id(connection, query, time_entry.c.entry_id, cursor, limit, descending=True)
+    return Page(tuple(entry_status_of(row) for row in rows), after, after is not None)
 
 
 def progress(connection: Connection) -> IntakeProgress:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from chassis import travel
 from chassis.database import Database
 from contracts.entities.record import CrossReference
-from contracts.paging import LIMIT_MAX, Page
+from contracts.paging import Page
 from contracts.ports.process.master_data import (
     Recorded,
     RecordRequest,
@@ -17,6 +17,7 @@ from contracts.ports.process.master_data import (
 )
 from contracts.problem import Fault, FieldError, Problem
 from process_apis import audit
+from process_apis.pages import by_id
 from process_apis.replica import poll, store
 from process_apis.replica.poll import Poller
 from process_apis.replica.replica import Mended, Replica, Taken
@@ -114,14 +115,9 @@ def _complete(body: CrossReference) -> None:
 def _page(
     connection: Connection, wanted: dict[str, str | None], cursor: str | None, limit: int
 ) -> Page[CrossReference]:
-    size = max(1, min(limit, LIMIT_MAX))
     query = select(cross_reference).where(cross_reference.c.valid_to.is_(None))
     for name, value in wanted.items():
         if value is not None:
             query = query.where(cross_reference.c[name] == value)
-    if cursor is not None:
-        query = query.where(cross_reference.c.id > cursor)
-    rows = connection.execute(query.order_by(cross_reference.c.id).limit(size + 1)).all()
-    more = len(rows) > size
-    page = rows[:size]
-    return Page(tuple(store.reference_of(row) for row in page), page[-1].id if more else None, more)
+    rows, after = by_id(connection, query, cross_reference.c.id, cursor, limit)
+    return Page(tuple(store.reference_of(row) for row in rows), after, after is not None)
