@@ -66,10 +66,7 @@ class TestUpstream:
                 head = await reader.readuntil(b"\r\n\r\n")
                 seen = Seen(head, b"")
                 if seen.header("transfer-encoding"):
-                    while size := int((await reader.readuntil(b"\r\n")).strip(), 16):
-                        seen.body += await reader.readexactly(size)
-                        await reader.readexactly(2)
-                    await reader.readexactly(2)
+                    seen.body = await read_chunks(reader)
                 elif length := seen.header("content-length"):
                     seen.body = await reader.readexactly(int(length[0]))
                 self.seen.append(seen)
@@ -200,6 +197,15 @@ class Gate:
             writer.close()
 
 
+async def read_chunks(reader: asyncio.StreamReader) -> bytes:
+    pieces = []
+    while size := int((await reader.readuntil(b"\r\n")).strip(), 16):
+        pieces.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return b"".join(pieces)
+
+
 async def read_reply(reader: asyncio.StreamReader, *, bodiless: bool = False) -> Answered:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
@@ -210,10 +216,7 @@ async def read_reply(reader: asyncio.StreamReader, *, bodiless: bool = False) ->
         return await read_reply(reader)
     if not bodiless and status not in (204, 304):
         if headers.get("transfer-encoding") == "chunked":
-            while size := int((await reader.readuntil(b"\r\n")).strip(), 16):
-                body += await reader.readexactly(size)
-                await reader.readexactly(2)
-            await reader.readexactly(2)
+            body = await read_chunks(reader)
         elif "content-length" in headers:
             body = await reader.readexactly(int(headers["content-length"]))
         else:
