@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.dataplane import plain
@@ -181,7 +181,8 @@ def pieces(step, key):
 async def test_the_memo_changes_nothing_but_the_time_it_takes(gate):
     """Whatever comes down a line: the same bytes to the tier, the same bytes to the caller."""
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck),
+              phases=[Phase.explicit, Phase.reuse, Phase.generate])  # fmt: skip
     @given(STEPS)
     def same(steps):
         remembers, forgets = Line(gate, Downstream), Line(gate, Forgetful)
@@ -275,7 +276,8 @@ async def test_a_plain_reply_is_read_as_the_parser_reads_it(gate, monkeypatch, o
     """The same bytes to the caller, and the line to the tier kept or cut alike."""
     head = plain.head
 
-    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck),
+              phases=[Phase.explicit, Phase.reuse, Phase.generate])  # fmt: skip
     @given(REPLIES)
     def same(reply):
         version, status, length, lines, body, cut, method = reply
