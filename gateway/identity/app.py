@@ -30,7 +30,8 @@ from gateway.identity import metadata, signing
 from gateway.identity.browser import Browser, sign_in
 from gateway.identity.house import House, given_of, response_of
 from gateway.identity.limiter import limiter_of, too_many
-from gateway.identity.server import Answered, Given, Server
+from gateway.identity.prove import Given
+from gateway.identity.server import Answered, Server
 from gateway.keys import Peppers
 
 FORM_BYTES = 65_536

@@ -21,8 +21,9 @@ from gateway.identity import people, sessions
 from gateway.identity.house import House, demand_csrf, form_of, given_of, response_of
 from gateway.identity.limiter import came_of
 from gateway.identity.pages import inside, page
+from gateway.identity.prove import Given
 from gateway.identity.roles import Admin
-from gateway.identity.server import Answered, Given, Person, Server, person_of
+from gateway.identity.server import Answered, Person, Server, person_of
 
 _FORM_COOKIE = "firmwire-form"
 _LOG = log("gateway.identity")

@@ -21,8 +21,9 @@ from gateway.identity import sessions
 from gateway.identity.dpop import Proofs
 from gateway.identity.limiter import came_of
 from gateway.identity.oidc import Provider
+from gateway.identity.prove import Given
 from gateway.identity.roles import Admin
-from gateway.identity.server import Answered, Context, Given
+from gateway.identity.server import Answered, Context
 from gateway.keys import Peppers
 from gateway.settings import ControlSettings
 

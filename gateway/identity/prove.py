@@ -9,10 +9,10 @@ Source RFC 6749 section 2.3, RFC 7523 section 3, RFC 8705 section 2.2.
 
 import hmac
 from base64 import b64decode
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from chassis import clock
@@ -20,14 +20,24 @@ from gateway.identity.clients import Client, known
 from gateway.identity.grants import first_time
 from gateway.identity.jose import Unfit, keys_of, taken_apart
 
-if TYPE_CHECKING:
-    from gateway.identity.server import Given
+Pairs = tuple[tuple[str, str], ...]
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFE_S = 300
 
 
-def prove(connection: Connection, given: "Given", issuer: str) -> tuple[Client, str]:
+class Given(Struct, frozen=True):
+    """A request as it came. certificate: thumbprint, base64url, as the data plane saw it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    query: Pairs = ()
+    form: Pairs = ()
+    certificate: str = ""
+
+
+def prove(connection: Connection, given: Given, issuer: str) -> tuple[Client, str]:
     """The client, and how it proved itself."""
     form = dict(given.form)
     if len(form) != len(given.form):

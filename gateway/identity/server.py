@@ -29,11 +29,10 @@ from gateway.identity.clients import Client, known
 from gateway.identity.dpop import Proofs
 from gateway.identity.endpoints import Introspection, Revocation
 from gateway.identity.jose import Unfit
-from gateway.identity.prove import prove
+from gateway.identity.prove import Given, Pairs, prove
 from gateway.identity.tables import person
 from gateway.keys import Peppers
 
-Pairs = tuple[tuple[str, str], ...]
 _METHODS = ["any"]  # which one is for `prove` to see
 
 
@@ -45,17 +44,6 @@ class Context(Struct, frozen=True):
     proofs: Proofs
     access_token_s: int
     refresh_days: int
-
-
-class Given(Struct, frozen=True):
-    """A request as it came. certificate: thumbprint, base64url, as the data plane saw it."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    query: Pairs = ()
-    form: Pairs = ()
-    certificate: str = ""
 
 
 class Answered(Struct, frozen=True):
