@@ -60,7 +60,10 @@ class Provider:
         except (AuthlibBaseError, JoseError, KeyError, ValueError, RuntimeError) as error:
             say = "The identity provider's answer does not hold. Begin again."
             raise Problem(Fault.UNAUTHENTICATED, say, because=repr(error)) from error
-        names = [str(claims["sub"])]
+        subject = str(claims["sub"])
+        # One that looks like an address is a name here only when the provider verified it as one:
+        # where people choose their own `sub`, it could be anybody's.
+        names = [] if "@" in subject else [subject]
         if claims.get("email_verified") is True and isinstance(claims.get("email"), str):
             names.append(claims["email"])
         return tuple(names)

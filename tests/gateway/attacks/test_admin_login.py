@@ -101,10 +101,12 @@ async def door(liar, tmp_path):
     settings = ControlSettings(identity=own)
     async with serving(control_plane(settings, tmp_path)) as url:
         async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-            body = msgspec.json.encode({"name": "boss", "role": "operator", "subject": "boss"})
             bearer = {"authorization": f"Bearer {admin_token(tmp_path)}"}
-            made = await http.post("/admin/v1/admins", content=body, headers=bearer)
-            assert made.status_code == 201, made.text
+            for name, subject in (("boss", "boss"), ("deputy", "deputy@firm.example")):
+                who = {"name": name, "role": "operator", "subject": subject}
+                body = msgspec.json.encode(who)
+                made = await http.post("/admin/v1/admins", content=body, headers=bearer)
+                assert made.status_code == 201, made.text
         yield url
 
 
@@ -190,6 +192,7 @@ async def test_case_25_a_provider_that_calls_itself_another_is_not_asked(liar, d
 async def test_case_25_somebody_the_provider_knows_is_nobody_here(liar, door):
     """Known there is not a role here; an address it did not verify is no name."""
     for claims in ({"sub": "stranger"}, {"sub": "x", "email": "boss"},
+                   {"sub": "deputy@firm.example"},
                    {"sub": "x", "email": "boss", "email_verified": "true"}):  # fmt: skip
         async with browser(door) as http:
             sent = await begun(http)
