@@ -49,14 +49,15 @@ class Caller:
     """A proven consumer as the snapshot knows it; made once a snapshot, shared by its requests.
 
     expires_s: Unix seconds, 0 for never. plan, limits: of its consumer. version_pin: of the key or
-    else of its plan, b"" for head. origins: of the pages its plan may be used from, none for any.
+    else of its plan, b"" for head. origins, routes: of the pages its plan may be used from, and
+    the names of the routes it is for; none for any.
     free: neither expiry nor networks to look at. tag: for the access log. proof, proof_until_s:
     the signed assertion and until when to reuse it.
     """
 
     __slots__ = (
         "consumer", "expires_s", "free", "key_id", "limits", "networks", "origins", "plan",
-        "principal", "proof", "proof_until_s", "tag", "version_pin",
+        "principal", "proof", "proof_until_s", "routes", "tag", "version_pin",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,7 @@ class Caller:
         limits: tuple[Limit, ...] = (),
         version_pin: bytes = b"",
         origins: frozenset[bytes] = frozenset(),
+        routes: frozenset[str] = frozenset(),
     ) -> None:
         self.principal = principal
         self.consumer = principal.subject
@@ -80,6 +82,7 @@ class Caller:
         self.limits = limits
         self.version_pin = version_pin
         self.origins = origins
+        self.routes = routes
         self.free = not expires_s and not networks
         self.tag = b'"consumer":"%b","key":"%b"' % (self.consumer.encode(), key_id.encode())
         self.proof = b""

@@ -27,6 +27,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
 
     version_default: for keys without a pin of their own, and for tokens; head when empty.
     origins: of the pages that may call with it from a browser; none means any the route allows.
+    routes: it is for, by name; none means all that its scopes open.
     """
 
     name: Name
@@ -34,6 +35,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     limits: tuple[Limit, ...] = ()
     version_default: str = ""
     origins: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
 
 
 class Consumer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,6 +153,10 @@ def check(snapshot: Snapshot) -> None:
     for plan in snapshot.plans:
         if twice := repeated(plan.limits):
             raise SnapshotRefused(f"plan {plan.name}: two limits are named {twice}")
+    routes = {route.name for route in snapshot.routes}
+    for plan in snapshot.plans:
+        if unknown := set(plan.routes) - routes:
+            raise SnapshotRefused(f"plan {plan.name}: no route {', '.join(sorted(unknown))}")
     for consumer in snapshot.consumers:
         if consumer.plan not in plans:
             raise SnapshotRefused(f"consumer {consumer.name}: no plan {consumer.plan}")

@@ -123,6 +123,9 @@ def _rights(asked: Asked, key: KeyView, plan: Plan, route: Route | None) -> Verd
     wanted = route.policies.get("authorise", {}).get("scope", "") if route is not None else ""
     if wanted:
         below.append(_scope("gateway scope", str(wanted), mine))
+    if route is not None and plan.routes and wanted != "*":
+        word: Answer = "yes" if route.name in plan.routes else "no"
+        below.append(Verdict("plan routes", word, f"{plan.name} is for {', '.join(plan.routes)}"))
     if asked.scope:
         below.append(_scope("tier scope", asked.scope, mine))
     elif route is not None:

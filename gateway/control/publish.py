@@ -1,12 +1,13 @@
 """This file exists to number the control plane's state and hand it to data planes as it changes.
 
 Owns   the current snapshot in memory, and who waits for the next.
-Fails  SnapshotRefused: then the change that led to it is rolled back.
+Fails  INVALID, in the words of what was refused: then the change that led to it is rolled back.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,6 +30,15 @@ from gateway.settings import ControlSettings
 from gateway.snapshot import Consumer, Key, Plan, Snapshot, SnapshotRefused, check, encode
 
 T = TypeVar("T")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a snapshot may not be is the caller's to mend, not a fault of ours."""
+    try:
+        yield
+    except (SnapshotRefused, PipeRefused) as refused:
+        raise Problem(Fault.INVALID, str(refused)) from refused
 
 
 class _Rehearsed(Exception):
@@ -81,7 +91,8 @@ class Publisher:
             connection.execute(update(published).values(version=published.c.version + 1))
             return done, self._read(connection)
 
-        done, snapshot = await self._database.write(changed)
+        with _told():
+            done, snapshot = await self._database.write(changed)
         await self._publish(snapshot)
         return done
 
@@ -94,12 +105,11 @@ class Publisher:
             raise _Rehearsed(done)
 
         try:
-            return await self._database.write(tried)
+            with _told():
+                return await self._database.write(tried)
         except _Rehearsed as rehearsed:
             done: T = rehearsed.done
             return done
-        except (SnapshotRefused, PipeRefused) as refused:
-            raise Problem(Fault.INVALID, str(refused)) from refused
 
     async def after(self, version: int, wait_s: float) -> bytes | None:
         """The snapshot when it is another than this version, as soon as it is; None in time."""
@@ -152,6 +162,7 @@ class Publisher:
                 Plan(
                     row.name, tuple(row.scopes), limits_of(row),
                     version_default=row.version_default, origins=tuple(row.origins),
+                    routes=tuple(row.routes),
                 )
                 for row in connection.execute(select(plan).order_by(plan.c.name))
             ),

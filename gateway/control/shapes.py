@@ -25,12 +25,14 @@ class PlanDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     version_default: spoken by keys without a pin of their own, and by tokens; empty is head.
     origins: of the pages that may call with it from a browser; none means any the route allows.
+    routes: it is for, by name; none means all that its scopes open.
     """
 
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)]
     limits: tuple[Limit, ...] = ()
     version_default: str = ""
     origins: tuple[Origin, ...] = ()
+    routes: tuple[str, ...] = ()
     reason: Text = ""
 
     def __post_init__(self) -> None:
@@ -44,6 +46,7 @@ class PlanView(Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     version_default: str = ""
     origins: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
 
 
 class ConsumerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

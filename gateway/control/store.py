@@ -27,6 +27,7 @@ def put_plan(connection: Connection, name: str, draft: PlanDraft, actor: str) ->
         "limits": [msgspec.to_builtins(limit) for limit in draft.limits],
         "version_default": draft.version_default,
         "origins": list(draft.origins),
+        "routes": list(draft.routes),
     }
     if draft.version_default:
         version_store.known(
@@ -148,7 +149,8 @@ def count(connection: Connection, what: Literal["plan", "consumer"]) -> int:
 def plan_view(row: Found | None) -> PlanView:
     assert row is not None
     return PlanView(
-        row.name, tuple(row.scopes), limits_of(row), row.version_default, tuple(row.origins)
+        row.name, tuple(row.scopes), limits_of(row), row.version_default, tuple(row.origins),
+        tuple(row.routes),
     )
 
 

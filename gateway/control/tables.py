@@ -26,6 +26,7 @@ plan = Table(
     Column("limits", JSON, nullable=False, server_default="[]"),
     Column("version_default", String, nullable=False, server_default=""),
     Column("origins", JSON, nullable=False, server_default="[]"),
+    Column("routes", JSON, nullable=False, server_default="[]"),
 )
 consumer = Table(
     "consumer",

@@ -199,6 +199,7 @@ def caller_of(key: Key, plan: Plan) -> Caller:
         limits=plan.limits,
         version_pin=(key.version_pin or plan.version_default).encode(),
         origins=frozenset(origin.encode() for origin in plan.origins),
+        routes=frozenset(plan.routes),
     )
 
 

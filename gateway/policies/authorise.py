@@ -2,7 +2,8 @@
 
 Reads   request, caller
 Writes  grant
-Fails   FORBIDDEN, naming the scope; or the page is not of a site that the plan is for.
+Fails   FORBIDDEN, naming the scope; or the plan is not for this route, or not for pages of the
+        caller's site.
 """
 
 from typing import Annotated
@@ -29,6 +30,7 @@ class _Authorise:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._scope = config.scope
         self._answers: dict[Caller, bool] = {}
+        self._route = tools.route.name if tools.route is not None else ""
         self._refusal = f"This needs the scope {config.scope}."
 
     def on_request(self, x: Exchange) -> Problem | None:
@@ -42,7 +44,11 @@ class _Authorise:
             if len(self._answers) > _ANSWERS_MAX:
                 self._answers.clear()  # of callers long replaced, too
             allowed = self._answers[caller] = self._may(caller)
-        return None if allowed else Problem(Fault.FORBIDDEN, self._refusal)
+        if allowed:
+            return None
+        if self._holds(caller):
+            return Problem(Fault.FORBIDDEN, f"The plan {caller.plan} is not for this address.")
+        return Problem(Fault.FORBIDDEN, self._refusal)
 
     def still(self, x: Exchange) -> bool:
         """Its plan may hold less by now."""
@@ -51,6 +57,9 @@ class _Authorise:
     def _may(self, caller: Caller) -> bool:
         if self._scope == "*":
             return True
+        return self._holds(caller) and (not caller.routes or self._route in caller.routes)
+
+    def _holds(self, caller: Caller) -> bool:
         if ":" in self._scope:
             return caller.principal.may(self._scope)
         within = self._scope + ":"

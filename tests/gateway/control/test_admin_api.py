@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from chassis import clock
 from chassis.outbound import Outbound
@@ -97,6 +98,19 @@ async def test_plans_and_consumers_go_only_when_nothing_hangs_on_them(admin):
     gone = (await admin.audit(search="over")).items
     assert [entry.action for entry in gone] == ["consumer.removed", "plan.removed"]
     assert gone[0].before["contact"] == "ben@firm.example"
+
+
+async def test_a_plan_is_for_routes_and_pages_that_there_are(admin):
+    """Kept, shown and explained; a route nobody has is refused and nothing changed."""
+    draft = PlanDraft(
+        scopes=("system:*",), routes=("system",), origins=("https://portal.example",), reason="x"
+    )
+    made = await admin.set_plan("narrow", draft)
+    assert (made.routes, made.origins) == (("system",), ("https://portal.example",))
+    assert await admin.plan("narrow") == made
+    wrong = await refused(admin.set_plan("narrow", replace(draft, routes=("gone",))))
+    assert (wrong.fault, "no route gone" in wrong.say) == (Fault.INVALID, True)
+    assert await admin.plan("narrow") == made
 
 
 async def test_the_trail_is_found_by_who_what_and_when(admin):
