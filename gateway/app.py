@@ -137,10 +137,10 @@ def _spare_the_collector() -> None:
 
 
 def _shared(given: GatewaySettings, siblings: Siblings | None) -> Shared | None:
-    if not given.limits_url:
+    if not given.redis_url:
         return None
     workers = 1 if siblings is None else siblings.share.count
-    return Shared(Store(given.limits_url), token_hex(8), clock.monotonic, workers)
+    return Shared(Store(given.redis_url), token_hex(8), clock.monotonic, workers)
 
 
 def _tls(given: GatewaySettings) -> Tls | None:

@@ -30,7 +30,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The data plane. port: public. internal_port: /health, /ready, /metrics; never public.
-    workers: processes that share both ports. trusted_hops: proxies of ours in front. limits_url: a
+    workers: processes that share both ports. trusted_hops: proxies of ours in front. redis_url: a
     Redis in which all workers of all replicas count limits together.
 
     control_url: where snapshots come from. token: shared with the control plane; empty reads
@@ -41,7 +41,7 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
-    limits_url: str = ""
+    redis_url: str = ""
     trusted_hops: Annotated[int, Meta(ge=0, le=10)] = 0
     internal_host: str = "127.0.0.1"
     internal_port: Port = 8081
@@ -57,7 +57,7 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class IdentitySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who somebody is. access_token_s, refresh_days: how long tokens and grants live. logins,
-    token_requests: limits for one address, e.g. `10/minute;100/hour`, counted in limits_url.
+    token_requests: limits for one address, e.g. `10/minute;100/hour`, counted in redis_url.
     trusted_hops: proxies before the admin port. loopback_issuers: http on this machine, for tests.
     oidc_*: where admins sign in, besides local passwords.
     """
@@ -66,7 +66,7 @@ class IdentitySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     refresh_days: Annotated[int, Meta(ge=1, le=365)] = 30
     logins: str = "10/minute;100/hour"
     token_requests: str = "120/minute"
-    limits_url: str = ""
+    redis_url: str = ""
     trusted_hops: Annotated[int, Meta(ge=0, le=5)] = 0
     loopback_issuers: bool = False
     oidc_issuer: str = ""

@@ -29,9 +29,9 @@ def limiter_of(settings: IdentitySettings, peppers: Peppers) -> Limiter:
     """One a process; counts in memory unless the settings name a store."""
     return Limiter(
         key_func=address_of(settings, peppers),
-        storage_uri=settings.limits_url or "memory://",
+        storage_uri=settings.redis_url or "memory://",
         storage_options={},
-        in_memory_fallback_enabled=bool(settings.limits_url),
+        in_memory_fallback_enabled=bool(settings.redis_url),
         config_filename=_OWN_FILE,
         key_prefix="firmwire-identity",
         key_style="endpoint",

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
+from collections import Counter
 
 import msgspec
 import pytest
@@ -14,7 +16,9 @@ from chassis import clock
 from chassis.server import serving
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
+from gateway.control.shapes import PlanDraft
 from gateway.dataplane.siblings import added, ready
+from gateway.metering.limit import Limit
 from gateway.settings import ControlSettings
 
 
@@ -179,3 +183,32 @@ def test_what_workers_tell_is_added_up():
     down = (503, b"not ready, snapshot 0\n")
     assert ready([down, (200, b"snapshot 3\n")], 2) == (200, b"snapshot 3\nworkers ready: 1 of 2\n")
     assert ready([down], 2)[0] == 503
+
+
+async def test_two_gateways_of_two_workers_share_one_quota(tmp_path, firm, redis_url):
+    """Four workers on one Redis: not one request beyond it, and hardly one less."""
+    url, admin, made = firm
+    limits = (
+        Limit(name="day", kind="quota", amount=60, period="day"),
+        Limit(name="rate", kind="rate", amount=1000, burst=1000),
+    )
+    await admin.set_plan("tiny", PlanDraft(scopes=("system:*",), limits=limits))
+    await admin.set_consumer("acme", "tiny")
+    shared = {"FIRMWIRE_GATEWAY_REDIS_URL": redis_url}
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path, other)
+    async with (
+        Gateway(tmp_path, url, **shared) as one,
+        Gateway(other, url, **shared) as two,
+    ):
+        await asyncio.gather(one.all_ready(), two.all_ready())
+        seen = Counter()
+        for _ in range(6):
+            asked = (
+                gateway.get(gateway.port, "/system/v1/x", f"X-Api-Key: {made.secret}")
+                for gateway in (one, two)
+                for _ in range(12)
+            )
+            seen.update(status for status, _ in await asyncio.gather(*asked))
+        assert set(seen) == {200, 429}
+        assert 45 <= seen[200] <= 60

@@ -78,14 +78,14 @@ async def test_a_trusted_proxy_is_believed_as_far_as_it_is_trusted():
 
 async def test_several_control_planes_count_together(redis_url):
     """In the store that the settings name."""
-    async with app_of(limits_url=redis_url) as one, app_of(limits_url=redis_url) as other:
+    async with app_of(redis_url=redis_url) as one, app_of(redis_url=redis_url) as other:
         assert await tries(one, {}, {}) == [200, 200]
         assert await tries(other, {}, {}) == [200, 429]
 
 
 async def test_a_store_that_is_down_still_leaves_a_limit(unused_tcp_port):
     """In memory then; guessing does not become free."""
-    async with app_of(limits_url=f"redis://127.0.0.1:{unused_tcp_port}") as http:
+    async with app_of(redis_url=f"redis://127.0.0.1:{unused_tcp_port}") as http:
         async with asyncio.timeout(20):
             assert await tries(http, *[{}] * 5) == [200] * 3 + [429] * 2
 
