@@ -1,30 +1,66 @@
-"""This file exists to stay within a peer's quota: calls at once, calls a second, pauses.
+"""This file exists to stay within a peer's quota: calls at once, calls a second, pauses, lanes.
 
 Owns   the places and the schedule of one peer in this process.
-Fails  TimeoutError when no place comes free in time; then nothing was sent.
+Fails  TimeoutError when no place comes free in time, Shed when somebody who could ask again later
+       would use up the little that is left; then nothing was sent.
 Source GCRA, ITU-T I.371, as a schedule: every call gets its own moment, none is sent early.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum
 
 from msgspec import Struct
 
 from chassis import clock
 
+LOW_SHARE = 0.1
+TIGHT_S = 60.0
+_ABOUT_NOW_S = 0.05
+
+
+class Lane(Enum):
+    """For what a call is made, first things first. INTERACTIVE: somebody looks at a screen."""
+
+    POSTING = "posting"
+    INTERACTIVE = "interactive"
+    SYNC = "sync"
+    BULK = "bulk"
+
+
+class Shed(Exception):
+    """The quota is nearly used up, and what is left is for posting. wait_s: until it may change."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"what is left of the quota is kept for posting, for {wait_s:.1f} s")
+        self.wait_s = wait_s
+
 
 class Limits(Struct, frozen=True):
     """concurrency: calls at once. rate_per_s: sustained calls a second, None without limit.
 
-    burst: calls that may go out together after a rest. bulk_share: the part of concurrency and
-    rate that bulk calls may take, so that master data never starves the lane that bills.
+    burst: calls that may go out together after a rest. *_share: the part of concurrency and rate
+    that a lane and all lanes below it may take together; the rest is kept for those above, so
+    that master data never starves the lane that bills. At least one place, also of one.
     """
 
     concurrency: int = 16
     rate_per_s: float | None = None
     burst: int = 1
     bulk_share: float = 0.5
+    sync_share: float = 0.7
+    interactive_share: float = 0.9
+
+    def share(self, lane: Lane) -> float:
+        """Of this lane; never less than that of a lane below."""
+        shares = {
+            Lane.POSTING: 1.0,
+            Lane.INTERACTIVE: max(self.interactive_share, self.sync_share, self.bulk_share),
+            Lane.SYNC: max(self.sync_share, self.bulk_share),
+            Lane.BULK: self.bulk_share,
+        }
+        return min(1.0, shares[lane])
 
 
 class Limiter:
@@ -33,52 +69,84 @@ class Limiter:
     def __init__(self, limits: Limits | None = None) -> None:
         rules = limits or Limits()
         self.limits = rules
-        self._places = asyncio.Semaphore(rules.concurrency)
-        self._bulk_places = asyncio.Semaphore(max(1, int(rules.concurrency * rules.bulk_share)))
-        self._all = _Schedule(rules.rate_per_s, rules.burst)
-        bulk_rate = rules.rate_per_s and rules.rate_per_s * rules.bulk_share
-        self._bulk = _Schedule(bulk_rate, max(1, int(rules.burst * rules.bulk_share)))
+        # From the lowest to the highest: a call passes its own gate and all above it.
+        gates = [_Gate(rules, lane) for lane in reversed(Lane)]
+        self._gates = {lane: gates[-1 - at :] for at, lane in enumerate(Lane)}
         self._paused_until_s = 0.0
+        self._tight_until_s = 0.0
 
     def pause(self, seconds: float) -> None:
         """The peer asked for quiet: nobody calls before."""
         self._paused_until_s = max(self._paused_until_s, clock.monotonic() + seconds)
 
-    def wait_s(self) -> float:
+    def told(self, left_share: float, for_s: float = TIGHT_S) -> None:
+        """What the peer says is left of its quota, 0 to 1. Little is kept for posting for so long:
+
+        not for ever, because only an answer tells that there is more again.
+        """
+        now_s = clock.monotonic()
+        self._tight_until_s = now_s + for_s if left_share < LOW_SHARE else 0.0
+
+    def wait_s(self, lane: Lane = Lane.POSTING) -> float:
         """Seconds until the next call could go out by rate and pause, 0 for now."""
         now_s = clock.monotonic()
-        return max(0.0, self._paused_until_s - now_s, self._all.wait_s(now_s))
+        return max(self._quiet_s(lane), *(gate.schedule.wait_s(now_s) for gate in self._gates[lane]))
 
     @asynccontextmanager
-    async def place(self, within_s: float, *, bulk: bool = False) -> AsyncIterator[None]:
-        """Wait for a place for at most so long, and hold it."""
-        lanes = [self._bulk_places, self._places] if bulk else [self._places]
-        held: list[asyncio.Semaphore] = []
+    async def place(self, within_s: float, *, lane: Lane = Lane.POSTING) -> AsyncIterator[None]:
+        """Wait for a place for at most so long, and hold it. INTERACTIVE does not wait for quiet:
+
+        who looks at a screen is told at once, and does not stand in the way of the others.
+        """
         until_s = clock.monotonic() + within_s
+        self._shed(lane)
+        held: list[asyncio.Semaphore] = []
         try:
             async with asyncio.timeout(within_s):
-                for lane in lanes:
-                    await lane.acquire()
-                    held.append(lane)
-            wait_s = self._moment_s(until_s, bulk)
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
+                for gate in self._gates[lane]:
+                    await gate.places.acquire()
+                    held.append(gate.places)
+            self._shed(lane)
+            # Each gate's moment is awaited before the next is reserved: a moment far ahead, taken
+            # from the schedule of all, would hold up the lanes above.
+            for gate in self._gates[lane]:
+                wait_s = self._moment_s(gate.schedule, lane, until_s)
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
             yield
         finally:
-            for lane in held:
-                lane.release()
+            for places in held:
+                places.release()
 
-    def _moment_s(self, until_s: float, bulk: bool) -> float:
+    def _shed(self, lane: Lane) -> None:
+        if lane is Lane.INTERACTIVE and (quiet_s := self._quiet_s(lane)) > _ABOUT_NOW_S:
+            raise Shed(quiet_s)
+
+    def _quiet_s(self, lane: Lane) -> float:
+        """Seconds this lane has to keep quiet."""
+        until_s = self._paused_until_s
+        if lane is not Lane.POSTING:
+            until_s = max(until_s, self._tight_until_s)
+        return max(0.0, until_s - clock.monotonic())
+
+    def _moment_s(self, schedule: "_Schedule", lane: Lane, until_s: float) -> float:
         """Reserve this call's moment; seconds until it comes."""
         now_s = clock.monotonic()
-        schedules = [self._all, self._bulk] if bulk else [self._all]
-        waits = [schedule.wait_s(now_s) for schedule in schedules]
-        wait_s = max(0.0, self._paused_until_s - now_s, *waits)
+        wait_s = max(self._quiet_s(lane), schedule.wait_s(now_s))
         if wait_s > 0 and now_s + wait_s > until_s:
             raise TimeoutError(f"the next free moment is {wait_s:.1f} s away")
-        for schedule in schedules:
-            schedule.take(now_s + wait_s)
+        schedule.take(now_s + wait_s)
         return wait_s
+
+
+class _Gate:
+    """What a lane and those below it may take together."""
+
+    def __init__(self, rules: Limits, lane: Lane) -> None:
+        share = rules.share(lane)
+        self.places = asyncio.Semaphore(max(1, int(rules.concurrency * share)))
+        rate_per_s = rules.rate_per_s and rules.rate_per_s * share
+        self.schedule = _Schedule(rate_per_s, max(1, int(rules.burst * share)))
 
 
 class _Schedule:

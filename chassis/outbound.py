@@ -2,7 +2,8 @@
 
 Owns   the connections to one peer; its deadline, quota, breaker and retry budget.
 Fails  `down` (VENDOR_DOWN): nothing was sent, it may be sent again. `silent` (VENDOR_SILENT):
-       it may have happened. `throttled`: no place within the quota in time; nothing was sent.
+       it may have happened. `throttled`: no place within the quota in time; RATE_LIMITED: what is
+       left of it is kept for posting; nothing was sent.
        Any answer at all, also 4xx and 5xx, is a Reply: what it means is the caller's to say.
 """
 
@@ -16,9 +17,9 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from chassis import clock, metrics, spans, trace, travel, wire
+from chassis import clock, metrics, problems, spans, trace, travel, wire
 from chassis.breaker import Breaker, BreakerRules, RetryBudget
-from chassis.limiter import Limiter, Limits
+from chassis.limiter import Lane, Limiter, Limits, Shed
 from contracts.problem import Fault, Problem
 
 T = TypeVar("T")
@@ -142,7 +143,8 @@ class Outbound:
         path: below base_url, or a complete https address (a `next` link). json: encoded by
         msgspec. safe: may be sent again, by default GET and HEAD; say True for an idempotent
         write. deadline_s: for all attempts together, never more than the travelling deadline.
-        bulk: in the lane of master data. A quiet after 429 or Retry-After is kept by all.
+        bulk: in the lane of master data; else in that of the journey, which among ourselves is
+        none. A quiet after 429 or Retry-After is kept by all.
         template: the path with its parameters unfilled, for the name of the span.
         """
         until_s = clock.monotonic() + self._time_s(deadline_s)
@@ -150,17 +152,17 @@ class Outbound:
         request = self._request(method, path, query, json, body, form, headers)
         request.extensions["template"], request.extensions["resend"] = template, 0
         self._budget.called()
-        return await self._until_answered(request, again, until_s, bulk)
+        return await self._until_answered(request, again, until_s, self._lane(bulk))
 
     async def _until_answered(
-        self, request: httpx.Request, again: bool, until_s: float, bulk: bool
+        self, request: httpx.Request, again: bool, until_s: float, lane: Lane
     ) -> Reply:
         attempt, asked_anew = 1, False
         while True:
             trouble: Problem | None = None
             reply: Reply | None = None
             try:
-                reply = await self._attempt(request, until_s, bulk)
+                reply = await self._attempt(request, until_s, lane)
             except Problem as problem:
                 trouble = problem
             if reply is not None:
@@ -208,28 +210,42 @@ class Outbound:
             method, url, params=wire.query(query), content=body, data=form, headers=sent
         )
 
-    async def _attempt(self, request: httpx.Request, until_s: float, bulk: bool) -> Reply:
+    async def _attempt(self, request: httpx.Request, until_s: float, lane: Lane) -> Reply:
         """One request on the wire, within its place. Tells the breaker and the metrics."""
         self._pass_breaker()
         waited = perf_counter()
         answered = False
         try:
             await self._sign(request)
-            async with self.limiter.place(until_s - clock.monotonic(), bulk=bulk):
+            async with self.limiter.place(until_s - clock.monotonic(), lane=lane):
                 metrics.observe("outbound_wait_seconds", perf_counter() - waited, peer=self.peer)
                 reply = await self._recorded(request, until_s)
                 answered = True
         except TimeoutError as error:
-            wait_s = self.limiter.wait_s()
+            wait_s = self.limiter.wait_s(lane)
             raise self._problem(
                 self._words.throttled, repr(error), retry_after_s=wait_s or 1.0
             ) from error
+        except Shed as shed:
+            raise self._problem(Fault.RATE_LIMITED, str(shed), shed.wait_s) from shed
         finally:
             if not answered:
                 self.breaker.abandoned()
-        if reply.status in _PAUSE and (quiet_s := reply.retry_after_s()) is not None:
+        if self._wants_quiet(reply) and (quiet_s := reply.retry_after_s()) is not None:
             self.limiter.pause(quiet_s)
         return reply
+
+    def _lane(self, bulk: bool) -> Lane:
+        if bulk:
+            return Lane.BULK
+        return Lane.POSTING if self._travels else travel.lane()
+
+    def _wants_quiet(self, reply: Reply) -> bool:
+        """A tier that passes on a vendor's trouble with one lane asks no quiet of the others."""
+        if reply.status not in _PAUSE or not self._travels:
+            return reply.status in _PAUSE
+        told = problems.received(reply.status, reply.headers.get("content-type", ""), reply.body)
+        return told.fault is Fault.UNAVAILABLE
 
     async def _recorded(self, request: httpx.Request, until_s: float) -> Reply:
         """As `_on_the_wire`, in a span of its own when spans are recorded."""
@@ -312,7 +328,7 @@ class Outbound:
         unsent = trouble is not None and trouble.fault is self._words.down
         if attempt >= ATTEMPTS_MAX or not (again or unsent) or self.breaker.open:
             return None
-        if trouble is not None and trouble.fault is self._words.throttled:
+        if trouble is not None and trouble.fault in (self._words.throttled, Fault.RATE_LIMITED):
             return None
         pause_s = random.uniform(0.5, 1.0) * 0.1 * 2.0 ** (attempt - 1)
         if reply is not None:

@@ -1,4 +1,4 @@
-"""This file exists to hold what travels from hop to hop: ids, trace, deadline, caller.
+"""This file exists to hold what travels from hop to hop: ids, trace, deadline, caller, lane.
 
 Owns   one context variable; the names of the headers that travel.
 Fails  DEADLINE_EXCEEDED when asked for time that has run out.
@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chassis import clock, trace
+from chassis.limiter import Lane
 from chassis.trace import Trace
 from contracts.ids import uuid7
 from contracts.principal import Principal
@@ -21,6 +22,8 @@ from contracts.problem import Fault, Problem
 REQUEST_ID = "firmwire-request-id"
 CORRELATION_ID = "firmwire-correlation-id"
 DEADLINE_MS = "firmwire-deadline-ms"
+LANE = "firmwire-lane"
+_LANES = {lane.value: lane for lane in Lane}
 _FIT_FOR_AN_ID = re.compile(r"^[A-Za-z0-9._:\-]{1,128}\Z")
 
 
@@ -28,6 +31,7 @@ class Travel(Struct, frozen=True):
     """until_s: monotonic seconds at which the caller gives up, None when it waits for ever.
 
     request_id: one HTTP exchange at the edge. correlation_id: everything one cause led to.
+    lane: what for; nobody outside says it, the gateway lets no such header in.
     """
 
     request_id: str
@@ -35,6 +39,7 @@ class Travel(Struct, frozen=True):
     trace: Trace
     until_s: float | None = None
     principal: Principal | None = None
+    lane: Lane = Lane.INTERACTIVE
 
     def headers(self) -> dict[str, str]:
         """For the next hop. The remaining time is rounded down, at least 1 ms."""
@@ -42,6 +47,7 @@ class Travel(Struct, frozen=True):
             REQUEST_ID: self.request_id,
             CORRELATION_ID: self.correlation_id,
             trace.HEADER: self.trace.child().header(),
+            LANE: self.lane.value,
         }
         if self.until_s is not None:
             left_ms = int((self.until_s - clock.monotonic()) * 1000)
@@ -58,12 +64,17 @@ def current() -> Travel | None:
 
 
 def begin(
-    *, correlation_id: str = "", deadline_s: float | None = None, principal: Principal | None = None
+    *,
+    correlation_id: str = "",
+    deadline_s: float | None = None,
+    principal: Principal | None = None,
+    lane: Lane = Lane.INTERACTIVE,
 ) -> Travel:
     """A journey of our own: a scheduled run, a command, a worker's batch."""
     request_id = uuid7(clock.now())
     until_s = None if deadline_s is None else clock.monotonic() + deadline_s
-    return Travel(request_id, correlation_id or request_id, trace.begin(), until_s, principal)
+    began = trace.begin()
+    return Travel(request_id, correlation_id or request_id, began, until_s, principal, lane)
 
 
 def received(header: Callable[[str], str | None], deadline_s: float) -> Travel:
@@ -78,6 +89,7 @@ def received(header: Callable[[str], str | None], deadline_s: float) -> Travel:
         _id(header(CORRELATION_ID)) or request_id,
         trace.received(header(trace.HEADER)),
         clock.monotonic() + asked_s,
+        lane=_LANES.get(header(LANE) or "", Lane.INTERACTIVE),
     )
 
 
@@ -95,6 +107,12 @@ def budget_s(own_s: float) -> float:
 def headers() -> dict[str, str]:
     """For the next hop; a new journey's when nothing travels."""
     return (_current.get() or begin()).headers()
+
+
+def lane() -> Lane:
+    """What the call in hand is for. Outside any journey nobody competes: POSTING, all places."""
+    travel = _current.get()
+    return travel.lane if travel else Lane.POSTING
 
 
 def caller() -> Principal:
@@ -127,6 +145,13 @@ def using(travel: Travel) -> Iterator[Travel]:
         yield travel
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def in_lane(lane: Lane) -> Iterator[None]:
+    """Everything inside is for this; the journey stays, or one begins."""
+    with using(replace(_current.get() or begin(), lane=lane)):
+        yield
 
 
 def _id(sent: str | None) -> str | None:

@@ -12,7 +12,8 @@ from datetime import date, datetime
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from chassis import clock
+from chassis import clock, travel
+from chassis.limiter import Lane
 from contracts.entities.finance import ErpInvoice
 from contracts.ids import uuid7
 from contracts.money import Money
@@ -52,7 +53,8 @@ class Reconciler:
                 errors=(FieldError("/end", "is not after start", "end is the day after."),),
             )  # fmt: skip
         actor = who()
-        theirs = await _theirs(body.erp_instance, body.start, body.end)
+        with travel.in_lane(Lane.SYNC):
+            theirs = await _theirs(body.erp_instance, body.start, body.end)
         done = await around().database.write(lambda c: _compared(c, body, theirs, actor))
         events.wake()
         return done

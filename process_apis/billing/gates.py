@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy import Connection
 
-from chassis import clock
+from chassis import clock, limiter, travel
 from chassis.log import log
 from contracts.ports.system.erp import Erp, PostingTraits
 from contracts.problem import Problem
@@ -35,8 +35,9 @@ async def traits_of(instance: str) -> PostingTraits:
         wait_s = ASK_AGAIN_S
         while instance not in _traits:
             try:
-                said = await port(Erp, instance).posting_traits()
-                quota = await port(Erp, instance).quota()
+                with travel.in_lane(limiter.Lane.POSTING):
+                    said = await port(Erp, instance).posting_traits()
+                    quota = await port(Erp, instance).quota()
             except Problem as problem:
                 _log.warning("traits.unknown", instance=instance, because=str(problem))
                 await asyncio.sleep(wait_s)
@@ -65,7 +66,9 @@ async def gate_of(instance: str) -> Gate:
 
         async def probe() -> bool:
             try:
-                return (await port(Erp, instance).health()).state in ("UP", "DEGRADED")
+                with travel.in_lane(limiter.Lane.POSTING):
+                    seen = await port(Erp, instance).health()
+                return seen.state in ("UP", "DEGRADED")
             except Problem:
                 return False
 

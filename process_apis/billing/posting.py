@@ -15,8 +15,10 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from chassis import clock, metrics, travel
+from chassis.limiter import Lane
 from chassis.log import log
 from chassis.metrics import Kind, Metric
+from chassis.travel import Travel
 from contracts.entities.finance import ErpInvoice
 from contracts.ports.system.erp import Erp, PostingTraits
 from contracts.problem import Problem
@@ -89,7 +91,7 @@ async def attempt(target: Target) -> str:
     """Send, unless it is there or may be. Waits while the ERP takes nothing."""
     gate = await gate_of(target.instance)
     traits = await traits_of(target.instance)
-    with travel.using(travel.begin(correlation_id=target.reference)):
+    with travel.using(_journey(target)):
         while True:
             async with gate.lane():
                 move = await _begin(target, traits)
@@ -126,7 +128,7 @@ async def look(target: Target) -> str:
     """POSTED, ERP_CONFLICT, ABSENT, or SEND_AGAIN once it is certain that it is not there."""
     gate = await gate_of(target.instance)
     settle_s = (await traits_of(target.instance)).settle_s
-    with travel.using(travel.begin(correlation_id=target.reference)):
+    with travel.using(_journey(target)):
         while True:
             seen = await _look(target, gate, None)
             if seen:
@@ -317,6 +319,11 @@ async def _write(work: Callable[[Connection, Telling], T]) -> T:
     if told:
         events.wake()
     return result
+
+
+def _journey(target: Target) -> Travel:
+    """What is kept of an ERP's quota is kept for this."""
+    return travel.begin(correlation_id=target.reference, lane=Lane.POSTING)
 
 
 def _offset_s(settle_s: float, number: int) -> float:

@@ -12,8 +12,9 @@ from typing import Any, cast
 from msgspec import Struct
 from sqlalchemy import Connection, select, text
 
-from chassis import clock
+from chassis import clock, travel
 from chassis.database import Database
+from chassis.limiter import Lane
 from chassis.log import log
 from contracts.entities.time_entry import TimeEntry
 from contracts.paging import Page
@@ -120,8 +121,9 @@ class Poller:
             ):
                 return
             try:
-                while await self._page(feed):
-                    pass
+                with travel.in_lane(Lane.SYNC):
+                    while await self._page(feed):
+                        pass
             except Problem as problem:
                 _log.warning("stream.stalled", feed=str(feed), because=str(problem))
                 await self._stalled(feed, problem.say)
@@ -150,7 +152,8 @@ class Poller:
             instance, _, port = source.partition("/")
             silent = Feed(instance, port, "*")
             try:
-                names = await self._port(instance, port).streams()
+                with travel.in_lane(Lane.SYNC):
+                    names = await self._port(instance, port).streams()
             except Problem as problem:
                 _log.warning("source.silent", source=source, because=str(problem))
                 await self._stalled(silent, problem.say)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chassis import clock
-from chassis.limiter import Limiter, Limits
+from chassis.limiter import Lane, Limiter, Limits, Shed
 
 
 async def test_never_more_at_once_than_allowed():
@@ -80,9 +80,9 @@ async def test_a_pause_holds_for_everybody(fixed):
 async def test_bulk_never_takes_all_places():
     """The lane that bills finds a free place at once."""
     limiter = Limiter(Limits(concurrency=4, bulk_share=0.5))
-    async with limiter.place(1, bulk=True), limiter.place(1, bulk=True):
+    async with limiter.place(1, lane=Lane.BULK), limiter.place(1, lane=Lane.BULK):
         with pytest.raises(TimeoutError):
-            async with limiter.place(0.02, bulk=True):
+            async with limiter.place(0.02, lane=Lane.BULK):
                 pass
         async with limiter.place(0.02), limiter.place(0.02):
             pass
@@ -104,3 +104,98 @@ async def test_a_place_given_up_while_waiting_is_not_lost():
             await task
     async with limiter.place(0.02):
         pass
+
+
+LOWER = {Lane.POSTING: 16, Lane.INTERACTIVE: 14, Lane.SYNC: 11, Lane.BULK: 8}
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+async def test_a_lane_leaves_alone_what_is_kept_for_those_above(lane):
+    """However many come in a lane and below it, its share of the places is all they get."""
+    limiter, free = Limiter(Limits(concurrency=16)), asyncio.Event()
+    inside = {each: 0 for each in Lane}
+
+    async def work(each):
+        async with limiter.place(60, lane=each):
+            inside[each] += 1
+            await free.wait()
+
+    below = list(Lane)[list(Lane).index(lane) :]
+    tasks = [asyncio.create_task(work(each)) for _ in range(20) for each in below]
+    await settled()
+    assert sum(inside.values()) == LOWER[lane]
+    for higher in list(Lane)[: list(Lane).index(lane)]:
+        async with limiter.place(0.02, lane=higher):
+            pass
+    free.set()
+    await asyncio.gather(*tasks)
+    assert set(inside.values()) == {0, 20} or set(inside.values()) == {20}
+
+
+async def test_a_queue_of_bulk_takes_no_moment_of_posting():
+    """Bulk's moments far ahead do not move the next free moment of the lane that bills."""
+    limiter = Limiter(Limits(concurrency=50, rate_per_s=20, bulk_share=0.1))
+
+    async def work():
+        async with limiter.place(60, lane=Lane.BULK):
+            pass
+
+    tasks = [asyncio.create_task(work()) for _ in range(5)]
+    await settled()
+    assert limiter.wait_s(Lane.BULK) > 0.3
+    assert limiter.wait_s(Lane.POSTING) <= 0.05
+    async with limiter.place(0.2):
+        pass
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_is_left_of_a_quota_is_for_posting(fixed):
+    """Screens are told at once how long, feeds wait, invoices go out; until the peer says more."""
+    limiter = Limiter()
+    limiter.told(0.09, for_s=30)
+    with pytest.raises(Shed) as shed:
+        async with limiter.place(100, lane=Lane.INTERACTIVE):
+            pass
+    assert shed.value.wait_s == 30
+    for lane in (Lane.SYNC, Lane.BULK):
+        with pytest.raises(TimeoutError):
+            async with limiter.place(5, lane=lane):
+                pass
+    async with limiter.place(5, lane=Lane.POSTING):
+        pass
+    limiter.told(0.1)
+    for lane in Lane:
+        async with limiter.place(5, lane=lane):
+            pass
+
+
+async def test_the_last_of_a_quota_is_not_kept_for_ever(fixed):
+    """Only an answer tells that there is more again, so somebody has to ask."""
+    limiter = Limiter()
+    limiter.told(0.0, for_s=30)
+    fixed.move(30)
+    async with limiter.place(5, lane=Lane.INTERACTIVE):
+        pass
+
+
+async def test_quiet_is_not_waited_for_at_a_screen(fixed):
+    """The peer asked for quiet: INTERACTIVE is refused even when it had the time."""
+    limiter = Limiter()
+    limiter.pause(2)
+    with pytest.raises(Shed):
+        async with limiter.place(5, lane=Lane.INTERACTIVE):
+            pass
+
+
+def test_no_lane_has_less_than_one_below():
+    """Whatever a connector chose for bulk."""
+    rules = Limits(bulk_share=0.95)
+    assert [rules.share(lane) for lane in Lane] == [1.0, 0.95, 0.95, 0.95]
+
+
+async def settled():
+    """Every task has come as far as it can without time passing."""
+    for _ in range(50):
+        await asyncio.sleep(0)

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from litestar import get
 from msgspec import Struct
 
-from chassis import metrics, travel, wire
+from chassis import identity, metrics, server, travel, wire
 from chassis.breaker import BreakerRules
-from chassis.limiter import Limits
+from chassis.limiter import Lane, Limits
 from chassis.outbound import INSIDE, Outbound
+from chassis.service import service
 from contracts.problem import Fault, Problem
 
 
@@ -266,3 +268,27 @@ def test_other_transports_keep_their_own_word():
     assert wire.may_have_been_sent(httpx.ReadError("x", request=request))
     assert "ReadError" in wire.because(httpx.ReadError("x", request=request))
     assert wire.query(None) is None
+
+
+async def test_the_lane_of_a_request_is_kept_at_the_vendor(peer, said, signer, verifier):
+    """Over two hops: the vendor asked for quiet, a screen is refused at once, posting waits."""
+    door = Outbound(peer.url, peer="quiet", deadline_s=5)
+    peer.answers = [said(429, retry_after="1"), said(200)]
+
+    @get("/ask", opt={"scope": "shop:read"})
+    async def ask() -> int:
+        return (await door.send("POST", "/")).status
+
+    async with server.serving(service("shop", handlers=[ask], verifier=verifier)) as url:
+        proof = {identity.HEADER: signer.assertion("ann", frozenset({"shop:read"}))}
+        tier = Outbound(url, peer="tier", words=INSIDE, headers=proof, deadline_s=5)
+        with travel.using(travel.begin(lane=Lane.POSTING)):
+            assert (await tier.send("GET", "/ask")).json(int) == 429
+        with travel.using(travel.begin(lane=Lane.INTERACTIVE)):
+            refused = await tier.send("GET", "/ask", safe=False)
+        assert (refused.status, refused.retry_after_s()) == (429, 1.0)
+        assert len(peer.requests) == 1
+        with travel.using(travel.begin(lane=Lane.POSTING)):
+            assert (await tier.send("GET", "/ask")).json(int) == 200
+        await tier.aclose()
+    await door.aclose()

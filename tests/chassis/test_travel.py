@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chassis import clock, trace, travel
+from chassis.limiter import Lane
 from contracts.principal import Principal
 from contracts.problem import Fault, Problem
 
@@ -116,3 +117,19 @@ def test_a_later_version_and_an_unsampled_trace_are_read():
     later = trace.received(HEADER.replace("00-", "cc-", 1) + "-more")
     assert later.sampled
     assert trace.received(HEADER[:-1] + "0").header().endswith("-00")
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_lane_travels(lane):
+    """As the journey says; what is inside a lane is in it, with the ids of the journey."""
+    with travel.using(travel.begin(correlation_id="c-1")), travel.in_lane(lane):
+        sent = travel.headers()
+    assert (sent["firmwire-lane"], sent["firmwire-correlation-id"]) == (lane.value, "c-1")
+    assert arrived(sent).lane is lane
+
+
+@pytest.mark.parametrize("nonsense", ["", "POSTING", "posting ", "express", "\x00"])
+def test_a_lane_nobody_knows_is_that_of_a_screen(nonsense):
+    """The one that is shed first; and that is also the default."""
+    assert arrived({"firmwire-lane": nonsense}).lane is Lane.INTERACTIVE
+    assert arrived({}).lane is Lane.INTERACTIVE

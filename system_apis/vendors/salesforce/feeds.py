@@ -71,7 +71,8 @@ class Reader:
         where = path if path.startswith("/services/") else self._api + path
         reply = await self._door.send(method, self._address + where, **how)
         if found := _USAGE.search(reply.headers.get("sforce-limit-info", "")):
-            self.usage = int(found[1]), int(found[2])
+            used, limit = self.usage = int(found[1]), int(found[2])
+            self._door.limiter.told(1 - used / limit if limit else 0.0)
         return reply
 
     def refuse(self, reply: Reply) -> None:
