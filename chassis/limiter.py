@@ -90,7 +90,8 @@ class Limiter:
     def wait_s(self, lane: Lane = Lane.POSTING) -> float:
         """Seconds until the next call could go out by rate and pause, 0 for now."""
         now_s = clock.monotonic()
-        return max(self._quiet_s(lane), *(gate.schedule.wait_s(now_s) for gate in self._gates[lane]))
+        waits = [gate.schedule.wait_s(now_s) for gate in self._gates[lane]]
+        return max(self._quiet_s(lane), *waits)
 
     @asynccontextmanager
     async def place(self, within_s: float, *, lane: Lane = Lane.POSTING) -> AsyncIterator[None]:

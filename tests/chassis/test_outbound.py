@@ -141,7 +141,8 @@ async def test_a_quiet_asked_for_is_kept_by_all(door, peer, said):
     """429 with Retry-After: who cannot wait is told how long, and nothing is sent."""
     peer.answers = [said(429, retry_after="30")]
     assert (await door.send("POST", "/")).retry_after_s() == 30
-    problem = await failing(door.send("POST", "/"))
+    with travel.in_lane(Lane.POSTING):
+        problem = await failing(door.send("POST", "/"))
     assert problem.fault is Fault.VENDOR_THROTTLED
     assert 25 < problem.retry_after_s <= 30
     assert len(peer.requests) == 1
@@ -184,7 +185,8 @@ async def test_the_quota_holds_on_the_wire(peer):
     """Never more at once than allowed, counted by the peer."""
     door = Outbound(peer.url, peer="quota", limits=Limits(concurrency=3), deadline_s=5)
     peer.hold.clear()
-    calls = [asyncio.create_task(door.send("GET", "/")) for _ in range(12)]
+    with travel.in_lane(Lane.POSTING):
+        calls = [asyncio.create_task(door.send("GET", "/")) for _ in range(12)]
     while peer.at_once < 3:
         await asyncio.sleep(0.005)
     peer.hold.set()
