@@ -15,18 +15,25 @@ from msgspec import Struct
 
 from chassis import clock
 
-LOW_SHARE = 0.1
 TIGHT_S = 60.0
 _ABOUT_NOW_S = 0.05
 
 
 class Lane(Enum):
-    """For what a call is made, first things first. INTERACTIVE: somebody looks at a screen."""
+    """For what a call is made, first things first. INTERACTIVE: somebody looks at a screen, in the
+
+    experience tier or by a system API itself. SYNC: journeys and feeds. BULK: master data.
+    """
 
     POSTING = "posting"
     INTERACTIVE = "interactive"
     SYNC = "sync"
     BULK = "bulk"
+
+
+# Below which part of a quota a lane keeps quiet. A screen is given up first: its reader can ask
+# again, or be shown what the replica knows; nothing is lost. What is billed goes out to the end.
+KEPT_SHARE = {Lane.INTERACTIVE: 0.2, Lane.BULK: 0.2, Lane.SYNC: 0.1, Lane.POSTING: 0.0}
 
 
 class Shed(Exception):
@@ -73,19 +80,18 @@ class Limiter:
         gates = [_Gate(rules, lane) for lane in reversed(Lane)]
         self._gates = {lane: gates[-1 - at :] for at, lane in enumerate(Lane)}
         self._paused_until_s = 0.0
-        self._tight_until_s = 0.0
+        self._left_share, self._told_until_s = 1.0, 0.0
 
     def pause(self, seconds: float) -> None:
         """The peer asked for quiet: nobody calls before."""
         self._paused_until_s = max(self._paused_until_s, clock.monotonic() + seconds)
 
     def told(self, left_share: float, for_s: float = TIGHT_S) -> None:
-        """What the peer says is left of its quota, 0 to 1. Little is kept for posting for so long:
+        """What the peer says is left of its quota, 0 to 1: lanes keep quiet by KEPT_SHARE.
 
-        not for ever, because only an answer tells that there is more again.
+        Not for ever, because only an answer tells that there is more again.
         """
-        now_s = clock.monotonic()
-        self._tight_until_s = now_s + for_s if left_share < LOW_SHARE else 0.0
+        self._left_share, self._told_until_s = left_share, clock.monotonic() + for_s
 
     def wait_s(self, lane: Lane = Lane.POSTING) -> float:
         """Seconds until the next call could go out by rate and pause, 0 for now."""
@@ -126,8 +132,8 @@ class Limiter:
     def _quiet_s(self, lane: Lane) -> float:
         """Seconds this lane has to keep quiet."""
         until_s = self._paused_until_s
-        if lane is not Lane.POSTING:
-            until_s = max(until_s, self._tight_until_s)
+        if self._left_share < KEPT_SHARE[lane]:
+            until_s = max(until_s, self._told_until_s)
         return max(0.0, until_s - clock.monotonic())
 
     def _moment_s(self, schedule: "_Schedule", lane: Lane, until_s: float) -> float:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from chassis import identity, metrics, problems, spans, travel
 from chassis.identity import Verifier
+from chassis.limiter import Lane
 from chassis.log import log
 from chassis.spans import Span
 from contracts.problem import Fault, Problem
@@ -51,13 +52,15 @@ def service(
     verifier: Verifier,
     ready: Mapping[str, Check] | None = None,
     lifespan: Sequence[Lifespan] = (),
+    lane: Lane = Lane.INTERACTIVE,
     **options: Any,
 ) -> Service:
     """A tier's service. handlers: of `serve.routes`, and Litestar handlers of the tier's own.
 
     A handler's opt says who may call it: `scope="process:time:read"`, or `public=True`; one that
     says neither is refused. ready: by name, what must work. lifespan: async context managers,
-    entered in order before the first request. options: for Litestar (template_config, ...).
+    entered in order before the first request. lane: of requests that come with none. options: for
+    Litestar (template_config, ...).
     """
     app = Litestar(
         route_handlers=[_health, _ready(ready or {}), _metrics, *handlers],
@@ -69,7 +72,7 @@ def service(
         logging_config=None,
         **options,
     )
-    return Service(name, _framed(app), app)
+    return Service(name, _framed(app, lane), app)
 
 
 def reply(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -142,7 +145,7 @@ async def _state(name: str, check: Check) -> str:
     return "up"
 
 
-def _framed(app: Litestar) -> Any:
+def _framed(app: Litestar, lane: Lane) -> Any:
     """What surrounds every exchange: ids, deadline, metrics, one line in the log."""
 
     async def framed(scope: Any, receive: Any, send: Any) -> None:
@@ -155,7 +158,7 @@ def _framed(app: Litestar) -> Any:
             found = sent.get(name)
             return None if found is None else found.decode("latin-1")
 
-        arrived = travel.received(header, DEADLINE_S)
+        arrived = travel.received(header, DEADLINE_S, lane)
         if not spans.recording() or scope["path"] in _UNTRACED:
             with travel.using(arrived):
                 await _exchange(app, scope, receive, send, arrived.request_id)

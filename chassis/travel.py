@@ -39,7 +39,7 @@ class Travel(Struct, frozen=True):
     trace: Trace
     until_s: float | None = None
     principal: Principal | None = None
-    lane: Lane = Lane.INTERACTIVE
+    lane: Lane = Lane.SYNC
 
     def headers(self) -> dict[str, str]:
         """For the next hop. The remaining time is rounded down, at least 1 ms."""
@@ -68,7 +68,7 @@ def begin(
     correlation_id: str = "",
     deadline_s: float | None = None,
     principal: Principal | None = None,
-    lane: Lane = Lane.INTERACTIVE,
+    lane: Lane = Lane.SYNC,
 ) -> Travel:
     """A journey of our own: a scheduled run, a command, a worker's batch."""
     request_id = uuid7(clock.now())
@@ -77,8 +77,13 @@ def begin(
     return Travel(request_id, correlation_id or request_id, began, until_s, principal, lane)
 
 
-def received(header: Callable[[str], str | None], deadline_s: float) -> Travel:
-    """From the headers of a request. deadline_s: the longest we allow, whatever the caller says."""
+def received(
+    header: Callable[[str], str | None], deadline_s: float, lane: Lane = Lane.SYNC
+) -> Travel:
+    """From the headers of a request. deadline_s: the longest we allow, whatever the caller says.
+
+    lane: of a request that comes with none, from outside.
+    """
     asked_s = deadline_s
     sent = header(DEADLINE_MS) or ""
     if sent.isdecimal() and len(sent) <= 9:
@@ -89,7 +94,7 @@ def received(header: Callable[[str], str | None], deadline_s: float) -> Travel:
         _id(header(CORRELATION_ID)) or request_id,
         trace.received(header(trace.HEADER)),
         clock.monotonic() + asked_s,
-        lane=_LANES.get(header(LANE) or "", Lane.INTERACTIVE),
+        lane=_LANES.get(header(LANE) or "", lane),
     )
 
 

@@ -18,6 +18,7 @@ from chassis import clock, identity, log, server, settings, stopping
 from chassis.database import Database, url_of
 from chassis.idempotency import SqlMemory
 from chassis.identity import Signer, Verifier
+from chassis.limiter import Lane
 from chassis.serve import routes
 from chassis.service import Lifespan, Service, service
 from contracts.ports.process.billing import Billing
@@ -120,6 +121,7 @@ def create(
         verifier=verifier,
         ready={"database": database.check},
         lifespan=[_closing(made), _engine(made, home), _lanes(made)],
+        lane=Lane.SYNC,
     )
 
 

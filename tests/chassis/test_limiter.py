@@ -165,8 +165,23 @@ async def test_what_is_left_of_a_quota_is_for_posting(fixed):
                 pass
     async with limiter.place(5, lane=Lane.POSTING):
         pass
-    limiter.told(0.1)
+    limiter.told(0.2)
     for lane in Lane:
+        async with limiter.place(5, lane=lane):
+            pass
+
+
+async def test_a_screen_is_given_up_first(fixed):
+    """While a fifth is left, feeds and journeys go on; whoever looks at a screen asks later."""
+    limiter = Limiter()
+    limiter.told(0.15, for_s=30)
+    with pytest.raises(Shed):
+        async with limiter.place(100, lane=Lane.INTERACTIVE):
+            pass
+    with pytest.raises(TimeoutError):
+        async with limiter.place(5, lane=Lane.BULK):
+            pass
+    for lane in (Lane.SYNC, Lane.POSTING):
         async with limiter.place(5, lane=lane):
             pass
 

@@ -129,7 +129,8 @@ def test_a_lane_travels(lane):
 
 
 @pytest.mark.parametrize("nonsense", ["", "POSTING", "posting ", "express", "\x00"])
-def test_a_lane_nobody_knows_is_that_of_a_screen(nonsense):
-    """The one that is shed first; and that is also the default."""
-    assert arrived({"firmwire-lane": nonsense}).lane is Lane.INTERACTIVE
-    assert arrived({}).lane is Lane.INTERACTIVE
+def test_a_lane_nobody_knows_is_that_of_the_tier(nonsense):
+    """It is not made up, and neither is one that is not told."""
+    for lane in Lane:
+        for sent in ({"firmwire-lane": nonsense}, {}):
+            assert travel.received(sent.get, 10, lane).lane is lane
