@@ -56,7 +56,7 @@ bench: setup ## the figures, each a ratio taken side by side in one run
 	@$(IN) "$(BIN)/python" -m bench $(ARGS)
 
 bench-gateway: setup ## the gateway alone, beside nginx + Lua, haproxy and Envoy
-	@$(IN) "$(BIN)/python" -m bench gateway swaps $(ARGS)
+	@$(IN) "$(BIN)/python" -m bench gateway bodies swaps throttling $(ARGS)
 
 clean: ## remove the virtual environment, caches and local data
 	@$(IN) rm -rf .venv .firmwire .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

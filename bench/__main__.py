@@ -25,6 +25,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "posting": ([], ["--invoices", "40", "--latency-ms", "50"]),
     "gateway": (["--peers", "{peers}"], ["--small"]),
     "throttling": ([], ["--small"]),
+    "bodies": ([], ["--rounds", "1", "--mb", "8"]),
     "swaps": ([], ["--rounds", "1", "--seconds", "2"]),
 }
 NOT_HERE = 3

@@ -1,10 +1,10 @@
 """This file exists to be our data plane under test: one worker, a snapshot, a key in a file.
 
-    python -m bench.ours HOME PORT UPSTREAM_PORT [--large] [--swaps] [--token]
+    python -m bench.ours HOME PORT UPSTREAM_PORT [--large] [--swaps] [--token] [--bodies]
 
 --large: 10,000 keys and 1,000 routes. --swaps: another snapshot of that size every second, read
 from its wire form as from a control plane. --token: the credential is an access token (ES256)
-of an issuer we trust, instead of a key.
+of an issuer we trust, instead of a key. --bodies: bodies of a gigabyte are let in.
 """
 
 import argparse
@@ -37,7 +37,14 @@ LIMITS = (
 
 
 async def main(
-    home: Path, port: int, upstream_port: int, *, large: bool, swaps: bool, token: bool
+    home: Path,
+    port: int,
+    upstream_port: int,
+    *,
+    large: bool,
+    swaps: bool,
+    token: bool,
+    bodies: bool,
 ) -> None:
     """Serve until killed."""
     identity.ensure(home)
@@ -52,6 +59,8 @@ async def main(
     key = keys.mint("live")
     (home / "credential").write_text(key)
     first = _snapshot(peppers, key, upstream_port, version=1, large=large)
+    if bodies:
+        first = _for_large_bodies(first)
     if token:
         first = _with_issuer(first, home / "credential")
     worker.swap(first)
@@ -63,6 +72,12 @@ async def main(
     for raw in cycle((encode(second), encode(first))):
         await asyncio.sleep(SWAP_EVERY_S)
         worker.swap(decode(raw))
+
+
+def _for_large_bodies(snapshot: Snapshot) -> Snapshot:
+    route = snapshot.routes[0]
+    policies = {**route.policies, "size_limit": {"limit_bytes": 10**9}}
+    return structs.replace(snapshot, routes=(structs.replace(route, policies=policies),))
 
 
 def _with_issuer(snapshot: Snapshot, credential: Path) -> Snapshot:
@@ -130,10 +145,11 @@ if __name__ == "__main__":
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--swaps", action="store_true")
     parser.add_argument("--token", action="store_true")
+    parser.add_argument("--bodies", action="store_true")
     asked = parser.parse_args()
     uvloop.run(
         main(
             asked.home, asked.port, asked.upstream_port,
-            large=asked.large, swaps=asked.swaps, token=asked.token,
+            large=asked.large, swaps=asked.swaps, token=asked.token, bodies=asked.bodies,
         )
     )  # fmt: skip
