@@ -11,7 +11,9 @@ import msgspec
 from litestar import get, post
 from litestar.params import FromQuery, QueryParameter, RawBody
 
-from chassis import clock
+from chassis import clock, metrics
+from chassis.metrics import Kind, Metric
+from chassis.versions import versions
 from contracts.paging import Page
 from gateway.control import usage_store as store
 from gateway.control.asked import Asked, database
@@ -21,6 +23,11 @@ from gateway.control.tokens import only_data_planes
 from gateway.usage import UsageBatch
 
 SPAN_DAYS_MOST = 62
+_WHO = ("version", "consumer")
+metrics.declare(
+    Metric("control_version_requests_total", Kind.COUNTER, "Requests in an old version.", _WHO),
+    Metric("control_version_last_seen_seconds", Kind.GAUGE, "Unix time of the last one.", _WHO),
+)
 Since = FromQuery[datetime | None]
 
 
@@ -29,7 +36,8 @@ Since = FromQuery[datetime | None]
 async def push(request: Asked, body: RawBody) -> None:
     """A worker tells what was used; the same batch twice counts once."""
     batch = msgspec.json.decode(body, type=UsageBatch)
-    await request.app.state.database.write(lambda c: store.take(c, batch))
+    if await request.app.state.database.write(lambda c: store.take(c, batch)):
+        _behind(batch)
 
 
 @get("/usage", opt={"action": "usage:read"})
@@ -91,6 +99,16 @@ def span(
     if end - begin > timedelta(days=SPAN_DAYS_MOST):
         raise invalid("/since", f"spans more than {SPAN_DAYS_MOST} days")
     return begin.replace(minute=0, second=0, microsecond=0), end
+
+
+def _behind(batch: UsageBatch) -> None:
+    """Who is not at head. Known consumers of known versions only, so that series stay few."""
+    old = versions()[:-1]
+    for row in batch.rows:
+        if row.consumer and row.version in old:
+            who = {"version": row.version, "consumer": row.consumer}
+            metrics.count("control_version_requests_total", row.requests, **who)
+            metrics.gauge("control_version_last_seen_seconds", row.last_s, **who)
 
 
 HANDLERS = (usage, usage_by_consumer, usage_by_version)

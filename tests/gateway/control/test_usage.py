@@ -8,6 +8,8 @@ import pytest
 
 from chassis import clock
 from chassis.outbound import Outbound
+from chassis.versions import head
+from contracts.change import FIRST
 from contracts.problem import Fault, Problem
 from gateway import tokens, usage
 from gateway.usage import Tally, UsageBatch, UsageRow
@@ -74,6 +76,31 @@ async def test_a_batch_that_comes_again_counts_once(admin, control, tmp_path):
     (caller,) = await admin.usage_by_version()
     assert (caller.version, caller.consumer, caller.requests) == ("2026-11-01", "acme", 14)
     assert now_s == (await admin.key(made.key.id)).last_used_at.timestamp()
+
+
+async def test_who_still_calls_an_old_version_is_a_metric(admin, control, tmp_path):
+    """By consumer, with when it last did; those at head and strangers make no series."""
+    now_s = int(clock.now().timestamp())
+    bearer = {"authorization": f"Bearer {tokens.data_plane(tmp_path)}"}
+    rows = tuple(
+        UsageRow(now_s // 3600 * 3600, consumer, "k", "system", version, 7, 0, 0, 0, now_s)
+        for consumer, version in (
+            ("late", FIRST), ("early", head()), ("", FIRST), ("acme", ""), ("late", "2020-01-01"),
+        )
+    )  # fmt: skip
+    out = Outbound(control, peer="test")
+    for _ in range(2):
+        await out.send("POST", "/usage", json=UsageBatch("worker-1", 1, rows), headers=bearer)
+    told = (await out.send("GET", "/metrics")).body.decode()
+    await out.aclose()
+    old = [line for line in told.splitlines() if line.startswith("firmwire_control_version_")]
+    late = [line.rpartition(" ") for line in old if 'consumer="late"' in line]
+    who = f'{{consumer="late",version="{FIRST}"}}'
+    assert [(name, float(value)) for name, _, value in late] == [
+        (f"firmwire_control_version_requests_total{who}", 7),
+        (f"firmwire_control_version_last_seen_seconds{who}", now_s),
+    ]
+    assert not [line for line in old if head() in line or 'consumer=""' in line]
 
 
 async def test_last_used_is_written_at_most_once_a_minute(admin, control, tmp_path):
