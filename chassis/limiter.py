@@ -7,13 +7,15 @@ Source GCRA, ITU-T I.371, as a schedule: every call gets its own moment, none is
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from chassis import clock
+from chassis import clock, metrics
 
 TIGHT_S = 60.0
 _ABOUT_NOW_S = 0.05
@@ -70,17 +72,49 @@ class Limits(Struct, frozen=True):
         return min(1.0, shares[lane])
 
 
-class Limiter:
-    """One peer's places. Waiting is fair: first come, first served in each lane."""
+class Use(Struct):
+    """Of one lane. waiting: calls now. waited, shed: since the beginning, those that did not go
+    out at once, and those refused. quiet_s: for so long none goes out.
+    """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    waiting: int = 0
+    waited: int = 0
+    shed: int = 0
+    quiet_s: float = 0.0
+
+
+class Limiter:
+    """One peer's places. Waiting is fair: first come, first served in each lane.
+
+    peer: its name in metrics; without one nothing is measured.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, peer: str = "") -> None:
         rules = limits or Limits()
-        self.limits = rules
+        self.limits, self._peer = rules, peer
         # From the lowest to the highest: a call passes its own gate and all above it.
         gates = [_Gate(rules, lane) for lane in reversed(Lane)]
         self._gates = {lane: gates[-1 - at :] for at, lane in enumerate(Lane)}
+        self._uses = {lane: Use() for lane in Lane}
         self._paused_until_s = 0.0
         self._left_share, self._told_until_s = 1.0, 0.0
+
+    @property
+    def in_use(self) -> int:
+        """Places taken."""
+        return self._gates[Lane.POSTING][0].places.held
+
+    def use(self, lane: Lane) -> Use:
+        """What a lane goes through."""
+        return replace(self._uses[lane], quiet_s=self._quiet_s(lane))
+
+    def resize(self, limits: Limits) -> None:
+        """Other figures from now on. Who waits keeps its turn, who has its moment keeps that; who
+        is out stays out, so that fewer places come true as calls come back.
+        """
+        self.limits = limits
+        for gate in self._gates[Lane.BULK]:
+            gate.resize(limits)
 
     def pause(self, seconds: float) -> None:
         """The peer asked for quiet: nobody calls before."""
@@ -91,6 +125,8 @@ class Limiter:
 
         Not for ever, because only an answer tells that there is more again.
         """
+        if self._peer:
+            metrics.gauge("outbound_quota_left_share", left_share, peer=self._peer)
         self._left_share, self._told_until_s = left_share, clock.monotonic() + for_s
 
     def wait_s(self, lane: Lane = Lane.POSTING) -> float:
@@ -107,27 +143,46 @@ class Limiter:
         """
         until_s = clock.monotonic() + within_s
         self._shed(lane)
-        held: list[asyncio.Semaphore] = []
+        held: list[_Places] = []
         try:
-            async with asyncio.timeout(within_s):
+            with self._waiting(lane):
+                async with asyncio.timeout(within_s):
+                    for gate in self._gates[lane]:
+                        await gate.places.acquire()
+                        held.append(gate.places)
+                self._shed(lane)
+                # Each gate's moment is awaited before the next is reserved: a moment far ahead,
+                # taken from the schedule of all, would hold up the lanes above.
                 for gate in self._gates[lane]:
-                    await gate.places.acquire()
-                    held.append(gate.places)
-            self._shed(lane)
-            # Each gate's moment is awaited before the next is reserved: a moment far ahead, taken
-            # from the schedule of all, would hold up the lanes above.
-            for gate in self._gates[lane]:
-                wait_s = self._moment_s(gate.schedule, lane, until_s)
-                if wait_s > 0:
-                    await asyncio.sleep(wait_s)
+                    wait_s = self._moment_s(gate.schedule, lane, until_s)
+                    if wait_s > 0:
+                        await asyncio.sleep(wait_s)
             yield
         finally:
             for places in held:
                 places.release()
 
+    @contextmanager
+    def _waiting(self, lane: Lane) -> Iterator[None]:
+        use, began_s = self._uses[lane], clock.monotonic()
+        use.waiting += 1
+        try:
+            yield
+        finally:
+            use.waiting -= 1
+            if clock.monotonic() - began_s > _ABOUT_NOW_S:
+                use.waited += 1
+                self._count("outbound_waited_total", lane)
+
     def _shed(self, lane: Lane) -> None:
         if lane is Lane.INTERACTIVE and (quiet_s := self._quiet_s(lane)) > _ABOUT_NOW_S:
+            self._uses[lane].shed += 1
+            self._count("outbound_shed_total", lane)
             raise Shed(quiet_s)
+
+    def _count(self, metric: str, lane: Lane) -> None:
+        if self._peer:
+            metrics.count(metric, peer=self._peer, lane=lane.value)
 
     def _quiet_s(self, lane: Lane) -> float:
         """Seconds this lane has to keep quiet."""
@@ -150,19 +205,65 @@ class _Gate:
     """What a lane and those below it may take together."""
 
     def __init__(self, rules: Limits, lane: Lane) -> None:
-        share = rules.share(lane)
-        self.places = asyncio.Semaphore(max(1, int(rules.concurrency * share)))
+        self._lane = lane
+        self.places, self.schedule = _Places(), _Schedule()
+        self.resize(rules)
+
+    def resize(self, rules: Limits) -> None:
+        share = rules.share(self._lane)
+        self.places.resize(max(1, int(rules.concurrency * share)))
         rate_per_s = rules.rate_per_s and rules.rate_per_s * share
-        self.schedule = _Schedule(rate_per_s, max(1, int(rules.burst * share)))
+        self.schedule.resize(rate_per_s, max(1, int(rules.burst * share)))
+
+
+class _Places:
+    """A semaphore whose size may change under those who wait."""
+
+    def __init__(self) -> None:
+        self.held = self._size = 0
+        self._turns: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self) -> None:
+        if self.held < self._size and not self._turns:
+            self.held += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._admit()
+            else:  # The place came in the same moment; the next in turn gets it.
+                self.release()
+            raise
+
+    def release(self) -> None:
+        self.held -= 1
+        self._admit()
+
+    def resize(self, size: int) -> None:
+        self._size = size
+        self._admit()
+
+    def _admit(self) -> None:
+        """The next in turn, as far as there are places; those who gave up are passed over."""
+        while self._turns and (self._turns[0].cancelled() or self.held < self._size):
+            turn = self._turns.popleft()
+            if not turn.cancelled():
+                self.held += 1
+                turn.set_result(None)
 
 
 class _Schedule:
     """tat_s: the theoretical arrival time of the next call at a steady rate."""
 
-    def __init__(self, rate_per_s: float | None, burst: int) -> None:
+    def __init__(self) -> None:
+        self._gap_s = self._slack_s = self._tat_s = 0.0
+
+    def resize(self, rate_per_s: float | None, burst: int) -> None:
         self._gap_s = 1 / rate_per_s if rate_per_s else 0.0
         self._slack_s = self._gap_s * (burst - 1)
-        self._tat_s = 0.0
 
     def wait_s(self, now_s: float) -> float:
         return max(0.0, self._tat_s - self._slack_s - now_s) if self._gap_s else 0.0

@@ -26,6 +26,7 @@ T = TypeVar("T")
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 ATTEMPTS_MAX = 3
+QUIET_S = 0.5
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _PAUSE = frozenset({429, 503})
 
@@ -104,7 +105,7 @@ class Outbound:
     ) -> None:
         self.peer = peer
         self.base_url = base_url.rstrip("/")
-        self.limiter = Limiter(limits)
+        self.limiter = Limiter(limits, peer=peer)
         self.breaker = Breaker(breaker)
         self._auth = auth
         self._refused = refused
@@ -231,9 +232,17 @@ class Outbound:
         finally:
             if not answered:
                 self.breaker.abandoned()
-        if self._wants_quiet(reply) and (quiet_s := reply.retry_after_s()) is not None:
-            self.limiter.pause(quiet_s)
+        if self._wants_quiet(reply):
+            self._keep_quiet(reply)
         return reply
+
+    def _keep_quiet(self, reply: Reply) -> None:
+        """For so long as the peer says; a moment after a 429 that names no time."""
+        quiet_s = reply.retry_after_s()
+        if quiet_s is None and reply.status == 429:
+            quiet_s = QUIET_S * random.uniform(0.5, 1.5)
+        if quiet_s is not None:
+            self.limiter.pause(quiet_s)
 
     def _lane(self, bulk: bool) -> Lane:
         if bulk:

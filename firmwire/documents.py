@@ -26,6 +26,7 @@ from contracts.ports.process.journeys import Journeys
 from contracts.ports.process.master_data import MasterData
 from contracts.ports.process.reconciliation import Reconciliation
 from contracts.ports.process.time_entries import TimeEntries
+from contracts.quota import Vendors
 from experience_apis.app import views
 from gateway.pipeline import order
 from gateway.policy import Policy
@@ -96,6 +97,7 @@ def _system(version: str) -> bytes:
         for name, connector in connectors().items()
         for kind, port in connector.provides.items()
     ]
+    mounts.append(Mounted(Vendors, "/system/v1", "vendors"))
     tells = "Vendor systems behind canonical ports; one instance each, named after its vendor."
     return document("Firmwire system APIs", version, mounts, tells=tells)
 

@@ -4,18 +4,20 @@ Owns   the running connectors. Instances are configuration; vendors are found by
 Fails  BadSettings for an unknown vendor or incomplete credentials, before anything listens.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Litestar
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from chassis import identity, log, serve, server, settings
 from chassis.discovery import plugs
 from chassis.identity import Verifier
 from chassis.service import Service, service
 from chassis.settings import BadSettings, Wrong
+from contracts.quota import InstanceQuota, Vendors
 from system_apis.connector import Connector, Opened
 
 PREFIX = "/system/v1"
@@ -25,11 +27,13 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     """instances: by instance name, its vendor (a folder under vendors/).
 
     instance: by instance name, that connector's own settings (base_url, credentials).
+    quota_every_s: how often vendors that tell what they grant are asked, besides at the start.
     """
 
     port: int = 8101
     host: str = "127.0.0.1"
     log_form: str = "json"
+    quota_every_s: Annotated[float, Meta(ge=1)] = 300.0
     instances: dict[str, str] = field(default_factory=dict)
     instance: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -71,15 +75,37 @@ def create(chosen: SystemSettings, verifier: Verifier) -> Service:
         )
     ]
 
+    handlers += serve.routes(Vendors, _Known(running), prefix=PREFIX)
+
     @asynccontextmanager
-    async def closing(_app: Litestar) -> AsyncIterator[None]:
+    async def living(_app: Litestar) -> AsyncIterator[None]:
+        asking = [
+            asyncio.create_task(answers.allowance.keep_asking(instance, chosen.quota_every_s))
+            for instance, (_, answers) in running.items()
+        ]
         try:
             yield
         finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
             for _, answers in running.values():
                 await answers.aclose()
 
-    return service("system", handlers=handlers, verifier=verifier, lifespan=[closing])
+    return service("system", handlers=handlers, verifier=verifier, lifespan=[living])
+
+
+class _Known:
+    """Answers the Vendors port."""
+
+    def __init__(self, running: dict[str, tuple[Connector, Opened]]) -> None:
+        self._running = running
+
+    async def quotas(self) -> tuple[InstanceQuota, ...]:
+        return tuple(
+            InstanceQuota(instance=name, vendor=made.vendor, quota=answers.allowance.known())
+            for name, (made, answers) in self._running.items()
+        )
 
 
 def run() -> None:

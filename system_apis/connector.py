@@ -5,9 +5,13 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from system_apis.allowance import Allowance
+
 
 class Opened(Protocol):
     """A running connector: an object that implements the ports it provides."""
+
+    allowance: Allowance
 
     async def aclose(self) -> None:
         """Let go of the vendor's connections."""

@@ -214,3 +214,102 @@ async def settled():
     """Every task has come as far as it can without time passing."""
     for _ in range(50):
         await asyncio.sleep(0)
+
+
+async def inside(limiter, told, name, lane=Lane.POSTING):
+    """Holds a place until told otherwise; its name is in `told` once it has one."""
+    async with limiter.place(5, lane=lane):
+        told.append(name)
+        await asyncio.Event().wait()
+
+
+async def until(condition):
+    ends_s = clock.monotonic() + 2
+    while not condition():
+        assert clock.monotonic() < ends_s
+        await asyncio.sleep(0.005)
+
+
+async def test_more_places_go_to_those_who_wait_longest():
+    """Nobody loses a turn, and nobody who comes later overtakes."""
+    limiter, told = Limiter(Limits(concurrency=1)), []
+    tasks = [asyncio.create_task(inside(limiter, told, number)) for number in range(5)]
+    await until(lambda: told == [0])
+    assert limiter.use(Lane.POSTING).waiting == 4
+    limiter.resize(Limits(concurrency=3))
+    tasks.append(asyncio.create_task(inside(limiter, told, "late")))
+    await until(lambda: len(told) == 3)
+    assert (told, limiter.in_use) == ([0, 1, 2], 3)
+    limiter.resize(Limits(concurrency=9))
+    await until(lambda: len(told) == 6)
+    assert told == [0, 1, 2, 3, 4, "late"]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (limiter.in_use, limiter.use(Lane.POSTING).waiting) == (0, 0)
+
+
+async def test_fewer_places_come_true_as_calls_come_back():
+    """Who is out stays out; the next goes when there are fewer out than allowed."""
+    limiter, told = Limiter(Limits(concurrency=3)), []
+    tasks = [asyncio.create_task(inside(limiter, told, number)) for number in range(4)]
+    await until(lambda: len(told) == 3)
+    limiter.resize(Limits(concurrency=1))
+    for task in tasks[:2]:
+        task.cancel()
+    await asyncio.gather(*tasks[:2], return_exceptions=True)
+    await asyncio.sleep(0)
+    assert (told, limiter.in_use) == ([0, 1, 2], 1)
+    tasks[2].cancel()
+    await until(lambda: told == [0, 1, 2, 3])
+    tasks[3].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_who_gives_up_waiting_leaves_its_turn_to_the_next():
+    """Also in the very moment in which the place comes: no place is ever lost."""
+    limiter, told = Limiter(Limits(concurrency=1)), []
+    tasks = [asyncio.create_task(inside(limiter, told, number)) for number in range(4)]
+    await until(lambda: told == [0])
+    tasks[1].cancel()
+    tasks[0].cancel()
+    await asyncio.gather(*tasks[:2], return_exceptions=True)
+    tasks[2].cancel()  # It may have the place by now, and not know it yet.
+    await until(lambda: told[-1] == 3)
+    tasks[3].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with limiter.place(0.1):
+        assert limiter.in_use == 1
+    assert limiter.in_use == 0
+
+
+async def test_another_pace_holds_from_the_next_call_on():
+    """Free without one; held to the old moments again when it is back."""
+    limiter = Limiter(Limits(concurrency=9, rate_per_s=0.1))
+    async with limiter.place(1):
+        pass
+    assert limiter.wait_s() > 5
+    limiter.resize(Limits(concurrency=9))
+    async with limiter.place(0.1):
+        pass
+    limiter.resize(Limits(concurrency=9, rate_per_s=0.1))
+    with pytest.raises(TimeoutError):
+        async with limiter.place(0.1):
+            pass
+
+
+async def test_each_lane_is_counted_apart():
+    """Who waits, who had to, who was refused, and for how long a lane is quiet."""
+    limiter = Limiter(Limits(concurrency=1))
+    limiter.told(0.15, for_s=30)
+    with pytest.raises(Shed):
+        async with limiter.place(1, lane=Lane.INTERACTIVE):
+            pass
+    async with limiter.place(1):
+        with pytest.raises(TimeoutError):
+            async with limiter.place(0.1):
+                pass
+    posting, screens = limiter.use(Lane.POSTING), limiter.use(Lane.INTERACTIVE)
+    assert (posting.waited, posting.shed, posting.quiet_s) == (1, 0, 0)
+    assert (screens.waited, screens.shed) == (0, 1)
+    assert 29 < screens.quiet_s <= 30

@@ -8,6 +8,7 @@ from contracts.entities.master import MasterRecord
 from contracts.ids import Ref
 from contracts.operation import operation
 from contracts.paging import Page
+from contracts.quota import Quota
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -17,20 +18,6 @@ class Health(Struct, frozen=True, kw_only=True):
     latency_ms: int
     say: str = ""
     drifted_fields: int = 0
-
-
-class Quota(Struct, frozen=True, kw_only=True):
-    """What the vendor says of its own limits; None where it says nothing.
-
-    concurrency: calls at once. per_window and window_s: calls in a rolling window.
-    used: calls used in it. settle_s: after this long an unanswered write is decided.
-    """
-
-    concurrency: int | None = None
-    per_window: int | None = None
-    window_s: int | None = None
-    used: int | None = None
-    settle_s: float = 60.0
 
 
 class Placed(Struct, frozen=True, kw_only=True):
@@ -50,7 +37,7 @@ class System(Protocol):
 
     @operation("GET", "/quota", scope="system:read")
     async def quota(self) -> Quota:
-        """The vendor's own figures where it gives them, the configured ones where not."""
+        """As the vendor told last, asked first when it never was; else as configured."""
         ...
 
     @operation("GET", "/streams", scope="system:read")

@@ -22,8 +22,10 @@ from contracts.entities.master import MasterRecord
 from contracts.ids import Ref
 from contracts.paging import Page
 from contracts.ports.system.scheduling import BookingDraft, ScheduledProjectDraft, Scheduling
-from contracts.ports.system.system import Health, Placed, Quota
+from contracts.ports.system.system import Health, Placed
 from contracts.problem import Fault, Problem
+from contracts.quota import Quota
+from system_apis.allowance import Allowance
 from system_apis.connector import Connector
 from system_apis.drift import Drift
 from system_apis.fields import field_names
@@ -60,7 +62,6 @@ class Float:
 
     def __init__(self, settings: Settings, instance: str) -> None:
         self._instance = instance
-        self._settings = settings
         self._door = Outbound(
             settings.base_url,
             peer=instance,
@@ -72,6 +73,8 @@ class Float:
             ),
             headers=auth.headers(settings.token.reveal(), settings.contact),
         )
+        documented = Quota(per_window=settings.gets_per_min, window_s=60)
+        self.allowance = Allowance(self._door.limiter, documented)
         known = {name: field_names(shape) | wire.SEEN[name] for name, shape in _SHAPES.items()}
         self._drift = Drift(instance, known)
         self._lists = feeds.Lists(self._door, instance, self._drift)
@@ -98,8 +101,7 @@ class Float:
 
     async def quota(self) -> Quota:
         """As documented: Float's answers do not tell."""
-        own = self._settings
-        return Quota(concurrency=own.concurrency, per_window=own.gets_per_min, window_s=60)
+        return self.allowance.known()
 
     async def streams(self) -> tuple[str, ...]:
         return STREAMS

@@ -23,8 +23,10 @@ from contracts.entities.time_entry import TimeEntry
 from contracts.ids import Ref
 from contracts.paging import Page
 from contracts.ports.system.psa import ApprovalRequest, ProjectDraft, Psa
-from contracts.ports.system.system import Health, Placed, Quota
+from contracts.ports.system.system import Health, Placed
 from contracts.problem import Fault, Problem
+from contracts.quota import Quota
+from system_apis.allowance import Allowance
 from system_apis.connector import Connector
 from system_apis.drift import Drift
 from system_apis.tokens import Token, Tokens
@@ -71,6 +73,7 @@ class Kantata:
             deadline_s=settings.deadline_s,
             limits=Limits(concurrency=settings.concurrency, rate_per_s=settings.rate_per_s),
         )
+        self.allowance = Allowance(self._door.limiter, Quota(settle_s=180.0))
         self._drift = Drift(instance, wire.KNOWN)
         self._pages = feeds.Pages(self._door, instance, self._drift)
         self._first_seen: dict[str, datetime] = {}
@@ -97,7 +100,8 @@ class Kantata:
         return Health(state="UP", latency_ms=took_ms, drifted_fields=self._drift.fields)
 
     async def quota(self) -> Quota:
-        return Quota(concurrency=self._settings.concurrency, settle_s=180.0)
+        """Ours: Kantata documents no figures, and its answers tell none."""
+        return self.allowance.known()
 
     async def streams(self) -> tuple[str, ...]:
         return STREAMS

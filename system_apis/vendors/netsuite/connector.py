@@ -20,14 +20,17 @@ from contracts.entities.master import MasterRecord
 from contracts.ids import Ref
 from contracts.paging import Page
 from contracts.ports.system.erp import CustomerDraft, Erp, JobDraft, PostingTraits
-from contracts.ports.system.system import Health, Placed, Quota
+from contracts.ports.system.system import Health, Placed
 from contracts.problem import Fault, Problem
+from contracts.quota import Quota
+from system_apis.allowance import Allowance
 from system_apis.connector import Connector
 from system_apis.drift import Drift
 from system_apis.places import place
 from system_apis.tokens import Token, Tokens
 from system_apis.vendors.netsuite import auth, feeds, mapping, wire
 
+LIMITS = "/services/rest/system/v1/governanceLimits"
 STREAMS = ("accounting_period", "alias", "billing_account", "exchange_rate", "legal_entity")
 _STRICT = {"x-netsuite-propertynamevalidation": "Error"}
 _SUBSIDIARY = (
@@ -85,6 +88,9 @@ class NetSuite:
             deadline_s=settings.deadline_s,
             limits=Limits(concurrency=settings.concurrency, bulk_share=0.3),
         )
+        self.allowance = Allowance(
+            self._door.limiter, Quota(settle_s=settings.settle_s), ask=self._ask_limits
+        )
         self._drift = Drift(instance, wire.KNOWN)
         self._reader = feeds.Reader(self._door, instance, self._drift)
 
@@ -111,13 +117,14 @@ class NetSuite:
         return Health(state="UP", latency_ms=took_ms, drifted_fields=self._drift.fields)
 
     async def quota(self) -> Quota:
-        """The account's own figure where the token may see it, else the configured one."""
-        reply = await self._door.send("GET", "/services/rest/system/v1/governanceLimits")
-        limit = self._settings.concurrency
-        if reply.ok:
-            found = reply.json(dict[str, object]).get("accountConcurrencyLimit")
-            limit = int(str(found)) if found else limit
-        return Quota(concurrency=limit, settle_s=self._settings.settle_s)
+        return await self.allowance.quota()
+
+    async def _ask_limits(self) -> None:
+        """Answered to administrators only; to others the configured figure stays."""
+        reply = await self._door.send("GET", LIMITS)
+        if reply.status != 403:
+            feeds.refuse(self._instance, reply)
+            self.allowance.at_once(reply.json(wire.Limits).ours)
 
     async def streams(self) -> tuple[str, ...]:
         return STREAMS

@@ -132,6 +132,26 @@ class Invoice(Struct, frozen=True):
     custbody_fw_content_hash: str = ""
 
 
+class Limits(Struct, frozen=True):
+    """Calls at once. integration*: of ours, when it has a share of its own; account*Unallocated*:
+
+    what all integrations without one have together.
+    """
+
+    accountConcurrencyLimit: int
+    accountUnallocatedConcurrencyLimit: int | None = None
+    integrationConcurrencyLimit: int | None = None
+    integrationLimitType: str = ""
+
+    @property
+    def ours(self) -> int:
+        """An account whose places are all given away leaves us none; one call still tells so."""
+        if self.integrationLimitType == "integrationSpecific" and self.integrationConcurrencyLimit:
+            return self.integrationConcurrencyLimit
+        open_to_all = self.accountUnallocatedConcurrencyLimit
+        return self.accountConcurrencyLimit if open_to_all is None else open_to_all
+
+
 class ErrorDetail(Struct, frozen=True):
     detail: str = ""
     code: str = field(default="", name="o:errorCode")

@@ -22,8 +22,10 @@ from contracts.entities.master import MasterRecord
 from contracts.ids import Ref
 from contracts.paging import Page
 from contracts.ports.system.crm import ClientDraft, ContractDraft, Crm
-from contracts.ports.system.system import Health, Placed, Quota
+from contracts.ports.system.system import Health, Placed
 from contracts.problem import Fault, Problem, Vendor
+from contracts.quota import Quota
+from system_apis.allowance import Allowance
 from system_apis.connector import Connector
 from system_apis.drift import Drift, names_of
 from system_apis.fields import field_names
@@ -66,10 +68,12 @@ class Salesforce:
             deadline_s=settings.deadline_s,
             limits=Limits(concurrency=settings.concurrency),
         )
+        self.allowance = Allowance(self._door.limiter, Quota(settle_s=120.0), ask=self._ask_limits)
         secret = settings.client_secret.reveal()
         self._reader = feeds.Reader(
-            self._door, self._plain, instance, settings.client_id, secret, settings.api
-        )
+            self._door, self._plain, instance, settings.client_id, secret, settings.api,
+            self.allowance,
+        )  # fmt: skip
         known = {"Opportunity": field_names(wire.Opportunity) | wire.OPPORTUNITY}
         self._drift = Drift(instance, known)
 
@@ -91,17 +95,11 @@ class Salesforce:
         return Health(state="UP", latency_ms=took_ms, drifted_fields=self._drift.fields)
 
     async def quota(self) -> Quota:
-        """Calls a day, as every answer tells; asked for when no answer came yet."""
-        if self._reader.usage is None:
-            self._reader.refuse(await self._reader.call("GET", "/limits"))
-        used, limit = self._reader.usage or (None, None)
-        return Quota(
-            concurrency=self._settings.concurrency,
-            per_window=limit,
-            window_s=86_400 if limit else None,
-            used=used,
-            settle_s=120.0,
-        )
+        """Calls a day, as every answer tells."""
+        return await self.allowance.quota()
+
+    async def _ask_limits(self) -> None:
+        self._reader.refuse(await self._reader.call("GET", "/limits"))
 
     async def streams(self) -> tuple[str, ...]:
         return STREAMS

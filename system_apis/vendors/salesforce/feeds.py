@@ -1,6 +1,6 @@
 """This file exists to read Salesforce: SOQL in keyset order, so that no page moves under us.
 
-Touches  the vendor, reading only. Keeps the address the token came with and the last quota told.
+Touches  the vendor, reading only. Keeps the address the token came with; passes on the quota told.
 Fails    VENDOR_THROTTLED, VENDOR_AUTH, VENDOR_MAINTENANCE, VENDOR_CONFUSED, INVALID (cursor).
 Source   shared vendor facts: queryAll (deleted rows too), SystemModstamp, Sforce-Limit-Info.
 """
@@ -16,6 +16,7 @@ from msgspec import Struct
 from chassis import clock
 from chassis.outbound import Outbound, Outgoing, Reply
 from contracts.problem import Fault, Problem
+from system_apis.allowance import Allowance
 from system_apis.tokens import Token, Tokens
 from system_apis.vendors.salesforce import auth, mapping, wire
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=wire.Row)
 OVERLAP = timedelta(minutes=5)
 PAGE_MAX = 500
+DAY_S = 86_400
 _USAGE = re.compile(r"(?<![-\w])api-usage=(\d+)/(\d+)")
 
 
@@ -49,14 +51,21 @@ class Reader:
     """Reads and writes through one Outbound, at the address the token came with."""
 
     def __init__(
-        self, door: Outbound, plain: Outbound, instance: str, client_id: str, secret: str, api: str
+        self,
+        door: Outbound,
+        plain: Outbound,
+        instance: str,
+        client_id: str,
+        secret: str,
+        api: str,
+        allowance: Allowance,
     ) -> None:
         self._door, self._plain, self._instance = door, plain, instance
+        self._allowance = allowance
         self._client_id, self._secret = client_id, secret
         self._api = f"/services/data/{api}"
         self._address = ""
         self.tokens = Tokens(self._token)
-        self.usage: tuple[int, int] | None = None
 
     async def _token(self) -> Token:
         token, self._address = await auth.fetch(
@@ -71,8 +80,7 @@ class Reader:
         where = path if path.startswith("/services/") else self._api + path
         reply = await self._door.send(method, self._address + where, **how)
         if found := _USAGE.search(reply.headers.get("sforce-limit-info", "")):
-            used, limit = self.usage = int(found[1]), int(found[2])
-            self._door.limiter.told(1 - used / limit if limit else 0.0)
+            self._allowance.window(int(found[1]), int(found[2]), DAY_S)
         return reply
 
     def refuse(self, reply: Reply) -> None:

@@ -28,8 +28,10 @@ from contracts.paging import Page
 from contracts.ports.system.erp import CustomerDraft, Erp, JobDraft, PostingTraits
 from contracts.ports.system.hcm import Hcm
 from contracts.ports.system.psa import ApprovalRequest, ProjectDraft, Psa
-from contracts.ports.system.system import Health, Placed, Quota
+from contracts.ports.system.system import Health, Placed
 from contracts.problem import Fault, Problem
+from contracts.quota import Quota
+from system_apis.allowance import Allowance
 from system_apis.connector import Connector
 from system_apis.places import place
 from system_apis.sweep import Sweeps
@@ -71,8 +73,7 @@ class Tryton:
 
     def __init__(self, settings: Settings, instance: str) -> None:
         self._instance, self._settings = instance, settings
-        # Without this header Tryton says gzip and sends plain text (8.2).
-        plain = {"accept-encoding": "gzip"}
+        plain = {"accept-encoding": "gzip"}  # Else Tryton says gzip and sends plain text (8.2).
         self._plain = Outbound(
             settings.base_url, peer=f"{instance}.login", deadline_s=10.0, headers=plain
         )
@@ -84,6 +85,7 @@ class Tryton:
             deadline_s=settings.deadline_s, headers=plain,
             limits=Limits(concurrency=settings.concurrency, bulk_share=0.5),
         )  # fmt: skip
+        self.allowance = Allowance(self._door.limiter, Quota(settle_s=settings.settle_s))
         self._read = calls.Reader(self._door, instance, settings.database)
         tenant = streams.Tenant(
             legal_entity=settings.legal_entity, tax_registration=settings.tax_registration,
@@ -93,8 +95,7 @@ class Tryton:
         self._streams = streams.Streams(self._read, instance, tenant)
         self._books = books.Books(self._read, instance)
         self._sweeps = Sweeps(timedelta(minutes=5))
-        self._posting = asyncio.Lock()
-        self._creating = asyncio.Lock()
+        self._posting, self._creating = asyncio.Lock(), asyncio.Lock()
 
     async def aclose(self) -> None:
         await self._door.aclose()
@@ -112,8 +113,7 @@ class Tryton:
         return Health(state="UP", latency_ms=int((clock.monotonic() - began) * 1000))
 
     async def quota(self) -> Quota:
-        """Tryton has no quota; our own manners."""
-        return Quota(concurrency=self._settings.concurrency, settle_s=self._settings.settle_s)
+        return self.allowance.known()
 
     async def streams(self) -> tuple[str, ...]:
         return tuple(self._streams.all)

@@ -18,8 +18,10 @@ from contracts.entities.master import MasterRecord
 from contracts.entities.party import Resource
 from contracts.paging import Page
 from contracts.ports.system.hcm import Hcm
-from contracts.ports.system.system import Health, Quota
+from contracts.ports.system.system import Health
 from contracts.problem import Fault, Problem
+from contracts.quota import Quota
+from system_apis.allowance import Allowance
 from system_apis.connector import Connector
 from system_apis.drift import Drift
 from system_apis.fields import field_names
@@ -51,7 +53,6 @@ class Workday:
 
     def __init__(self, settings: Settings, instance: str) -> None:
         self._instance = instance
-        self._settings = settings
         basic = auth.basic(settings.user, settings.tenant, settings.password.reveal())
         self._door = Outbound(
             settings.base_url,
@@ -62,6 +63,8 @@ class Workday:
             ),
             headers={"authorization": basic},
         )
+        own = Quota(per_window=int(settings.rate_per_s * 60), window_s=60, settle_s=0.0)
+        self.allowance = Allowance(self._door.limiter, own)
         known = {stream: field_names(shape) for stream, shape in wire.SHAPES.items()}
         self._drift = Drift(instance, known)
         root = f"/ccx/service/customreport2/{settings.tenant}/{settings.user}"
@@ -87,9 +90,7 @@ class Workday:
 
     async def quota(self) -> Quota:
         """Ours: Workday documents no figures."""
-        own = self._settings
-        per_minute = int(own.rate_per_s * 60)
-        return Quota(concurrency=own.concurrency, per_window=per_minute, window_s=60, settle_s=0.0)
+        return self.allowance.known()
 
     async def streams(self) -> tuple[str, ...]:
         return STREAMS

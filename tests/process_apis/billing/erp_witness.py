@@ -21,8 +21,9 @@ from contracts.ids import Ref
 from contracts.money import Money
 from contracts.paging import Page
 from contracts.ports.system.erp import CustomerDraft, Erp, JobDraft, PostingTraits
-from contracts.ports.system.system import Health, Placed, Quota
+from contracts.ports.system.system import Health, Placed
 from contracts.problem import Fault, Problem, Vendor
+from contracts.quota import Quota
 
 INSTANCE = "erp-test"
 PREFIX = f"/system/v1/{INSTANCE}/erp"

@@ -6,9 +6,10 @@ refuses closed periods and foreign parties, and keeps external ids unique across
 
 Documents in the store (for a seeder; a record's own `externalId` must also be its Row.unique).
 References are {"id": "12", "refName": "Acme"}, numbers are decimal text or JSON numbers, days ISO:
-- setting, id "account": concurrency_limit (15), approval_routing (false: invoices start approved),
-  async_delay_s (0). All optional.
-- certificate, id = kid: {client_id, public_key: JWK object or PEM text, denied: [record, ...]}
+- setting, id "account": concurrency_limit (15), unallocated_limit (the same), integration_limit
+  (ours alone), approval_routing (false: invoices start approved), async_delay_s (0). All optional.
+- certificate, id = kid: {client_id, public_key: JWK object or PEM text, denied: [record, ...]};
+  governanceLimits is denied to all but administrators [U: the text].
 - currency: {name, symbol: "GBP", exchangeRate}; currencyRate: {baseCurrency: ref,
   transactionCurrency: ref, exchangeRate, effectiveDate}
 - subsidiary: {name, legalName, currency: ref, country: {id: "GB"}, tranPrefix: "UK-"}

@@ -59,9 +59,10 @@ class Door:
         )
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """One place a call, up to the account's limit."""
-        limit = self._account().get("concurrency_limit", 15)
-        if self._in_flight >= limit:
+        """One place a call, up to what the account gives the integration."""
+        limits = self._governance()
+        unallocated = limits["accountUnallocatedConcurrencyLimit"]
+        if self._in_flight >= limits.get("integrationConcurrencyLimit", unallocated):
             reply = limit_exceeded().reply()
             await _response(reply)(scope, receive, send)
             return
@@ -93,7 +94,7 @@ class Door:
 
     def _admit(self, request: Request) -> None:
         certificate = self._desk.holder(request.headers.get("authorization", ""))
-        record = request.path_params.get("record")
+        record = request.path_params.get("record") or request.url.path.rpartition("/")[2]
         if record in certificate.get("denied", ()):
             words = f"You do not have permissions to access the record type '{record}'."
             raise Refused(403, "INSUFFICIENT_PERMISSION", words)
@@ -102,10 +103,20 @@ class Door:
         return self._desk.issue(body, str(request.url).partition("?")[0])
 
     def _limits(self, request: Request, body: bytes) -> Reply:
-        """[U]: the names of the members."""
-        limit = self._account().get("concurrency_limit", 15)
-        limits = {"accountConcurrencyLimit": limit, "accountUnallocatedConcurrencyLimit": limit}
-        return _json(limits | {"integrationConcurrencyLimits": []})
+        return _json(self._governance())
+
+    def _governance(self) -> dict[str, Any]:
+        account = self._account()
+        limit = account.get("concurrency_limit", 15)
+        limits: dict[str, Any] = {
+            "accountConcurrencyLimit": limit,
+            "accountUnallocatedConcurrencyLimit": account.get("unallocated_limit", limit),
+            "integrationLimitType": "accountLimit",
+        }
+        if own := account.get("integration_limit"):
+            specific = {"integrationLimitType": "integrationSpecific"}
+            limits |= {"integrationConcurrencyLimit": own} | specific
+        return limits
 
     def _create(self, request: Request, body: bytes) -> Reply:
         record = request.path_params["record"]
