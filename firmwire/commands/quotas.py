@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from firmwire.admin import JSON, REASON, at, group, print_json, run, table
+from firmwire.admin import CURSOR, JSON, LIMIT, REASON, at, group, more, print_json, run, table
 
 quotas = group("quotas", "See what a consumer used of its limits; reset and raise them.")
 
@@ -79,3 +79,49 @@ def _shown(seen: Any, as_json: bool) -> None:
     columns = ("limit", "says", "used", "raised to", "resets")
     empty = "Its plan has no limits; those of the routes count."
     table(columns, rows, empty=empty, numbers=("used", "resets"))
+
+
+@quotas.command()
+@LIMIT
+@CURSOR
+@JSON
+@click.pass_obj
+def vendors(url: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """What each vendor grants us, what is left of it, and who waits for it or was refused."""
+    # Here, not above: `--help` must not wait for an HTTP client.
+    from gateway.control.vendors import VendorPage
+
+    found = run(url, lambda c: c.ask("GET", "/vendors", VendorPage, limit=limit, cursor=cursor))
+    if as_json:
+        print_json(found)
+        return
+    for origin in found.away:
+        click.echo(f"{origin} does not answer: its rows are missing.", err=True)
+    columns = ("instance", "vendor", "told by", "left", "of", "at once", "waiting", "shed", "quiet")
+    empty = "No vendor is connected: see `instances` of [system] in docs/operations.md."
+    table(columns, [_row(one) for one in found.items], empty=empty, numbers=("left", "of"))
+    more(found.next_cursor)
+
+
+def _row(one: Any) -> tuple[str, ...]:
+    quota = one.quota
+    quiet = [
+        f"{lane.lane} until {lane.quiet_until:%H:%M:%S}" for lane in quota.lanes if lane.quiet_until
+    ]
+    return (
+        one.instance,
+        one.vendor,
+        f"vendor {at(quota.told_at)}" if quota.source == "VENDOR" else "configured",
+        "" if quota.left is None else f"{quota.left:,}",
+        f"{quota.per_window:,} in {quota.window_s:,} s" if quota.per_window else "",
+        f"{quota.in_use} of {quota.concurrency or 'any'}",
+        _by_lane(quota.lanes, "waiting"),
+        _by_lane(quota.lanes, "shed"),
+        ", ".join(quiet),
+    )
+
+
+def _by_lane(lanes: Any, what: str) -> str:
+    """Only lanes with any."""
+    found = ((lane.lane, getattr(lane, what)) for lane in lanes)
+    return ", ".join(f"{name} {number:,}" for name, number in found if number)

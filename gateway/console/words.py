@@ -50,6 +50,11 @@ def _span(between: timedelta) -> str:
     return ""
 
 
+def lasting(seconds: int) -> str:
+    """A length of time: `1 day`, `1 minute`."""
+    return _span(timedelta(seconds=seconds)) or f"{seconds} s"
+
+
 def brief(id: str) -> str:
     """An id short enough for a table: its kind and its end, which is what differs."""
     kind, _, rest = id.partition("_")
@@ -97,5 +102,5 @@ def marked(text: str) -> Markup:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment, "ago": ago, "number": number, "short": short, "told": told, "brief": brief,
-    "marked": marked, "limits": limits,
+    "marked": marked, "limits": limits, "lasting": lasting,
 }  # fmt: skip

@@ -19,6 +19,7 @@ from gateway.control import (
     api_quotas,
     api_state,
     api_usage,
+    api_vendors,
     api_versions,
     store,
 )
@@ -118,7 +119,7 @@ admin = Router(
         plans, plan, set_plan, remove_plan, consumers, consumer, set_consumer, remove_consumer,
         routes, *api_keys.HANDLERS, *api_audit.HANDLERS, *api_identity.HANDLERS,
         *api_quotas.HANDLERS, *api_usage.HANDLERS, *api_versions.HANDLERS,
-        *api_state.HANDLERS,
+        *api_state.HANDLERS, *api_vendors.HANDLERS,
     ],
     guards=[only_admins],
     opt=_OWN_GUARD,

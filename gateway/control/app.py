@@ -30,6 +30,7 @@ from gateway.control import (
 )
 from gateway.control.publish import Publisher
 from gateway.control.shapes import ConsumerDraft, PlanDraft
+from gateway.control.vendors import SystemTier
 from gateway.identity import signing
 from gateway.identity.app import identity_app
 from gateway.identity.house import house_of
@@ -81,12 +82,14 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
         app.state.data_plane_token = given.reveal() if given else shared.data_plane(home)
         keeper = Keeper(database, publisher, loopback=settings.identity.loopback_issuers)
         app.state.keeper = keeper
+        app.state.system_tier = system_tier = SystemTier(settings, home)
         mount.app = identity_app(house_of(database, publisher, settings, secrets))
         keeping = asyncio.create_task(keeper.run())
         try:
             yield
         finally:
             keeping.cancel()
+            await system_tier.aclose()
             await database.aclose()
 
     return service(

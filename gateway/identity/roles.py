@@ -15,7 +15,7 @@ Role = Literal["admin", "operator", "auditor", "support", "user"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _LOOK = frozenset(
-    {"plans", "consumers", "keys", "routes", "quotas", "usage", "versions", "gateway"}
+    {"plans", "consumers", "keys", "routes", "quotas", "usage", "vendors", "versions", "gateway"}
 )
 _HAND = frozenset({"plans", "consumers", "keys", "quotas", "clients", "versions", "gateway"})
 _MAY: dict[Role, frozenset[str]] = {

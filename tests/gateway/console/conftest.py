@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from chassis import clock
+from chassis import clock, identity, serve
 from chassis.outbound import Outbound
 from chassis.server import serving
+from chassis.service import service
+from contracts.quota import InstanceQuota, LaneUse, Quota, Vendors
 from gateway import tokens
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
@@ -14,10 +16,57 @@ from gateway.settings import ControlSettings
 from gateway.usage import UsageBatch, UsageRow
 
 
+class Told:
+    """What the system tier knows of two vendors; a test may change it, or break it."""
+
+    def __init__(self):
+        now = clock.now()
+        names = ("posting", "interactive", "sync", "bulk")
+        lanes = [
+            LaneUse(lane=name, waiting=0, waited=1200 * number, shed=0)
+            for number, name in enumerate(names)
+        ]
+        lanes[1] = LaneUse(
+            lane="interactive", waiting=0, waited=3, shed=41,
+            quiet_until=now + timedelta(seconds=50),
+        )  # fmt: skip
+        told = Quota(
+            concurrency=10, per_window=100_000, window_s=86_400, used=87_120, left=12_880,
+            source="VENDOR", told_at=now, in_use=2, lanes=tuple(lanes),
+        )  # fmt: skip
+        quiet = tuple(LaneUse(lane=name, waiting=0, waited=0, shed=0) for name in names)
+        configured = Quota(concurrency=4, per_window=200, window_s=60, lanes=quiet)
+        self.broken = False
+        self.all = [
+            InstanceQuota(instance="float", vendor="float", quota=configured),
+            InstanceQuota(instance="salesforce", vendor="salesforce", quota=told),
+        ]
+
+    async def quotas(self) -> tuple[InstanceQuota, ...]:
+        if self.broken:
+            raise RuntimeError("a fault of the tier")
+        return tuple(self.all)
+
+
 @pytest.fixture
-async def control(tmp_path):
+def told():
+    return Told()
+
+
+@pytest.fixture
+async def system_tier(told, tmp_path):
+    """URL of a tier that answers what it was told, to the gateway alone."""
+    verifier = identity.Verifier(identity.ensure(tmp_path))
+    routes = serve.routes(Vendors, told, prefix="/system/v1")
+    async with serving(service("system", handlers=routes, verifier=verifier)) as url:
+        yield url
+
+
+@pytest.fixture
+async def control(system_tier, tmp_path):
     """URL of a running control plane."""
-    async with serving(control_plane(ControlSettings(), tmp_path)) as url:
+    settings = ControlSettings(system_url=system_tier)
+    async with serving(control_plane(settings, tmp_path)) as url:
         yield url
 
 

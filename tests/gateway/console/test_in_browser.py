@@ -147,7 +147,7 @@ async def test_every_page_stands_without_complaint(visit: Any, used: Any, contro
         (f"/keys/{used.key.id}", "key"), ("/consumers", "consumers"),
         ("/consumers/alder-gmbh", "consumer"), ("/consumers/new", "consumer-new"),
         ("/plans", "plans"), ("/plans/partner", "plan"), ("/usage?days=7", "usage"),
-        ("/versions", "versions"),
+        ("/versions", "versions"), ("/vendors", "vendors"),
         (f"/why?key={used.key.id}&path=/system/v1/x", "why"), ("/audit", "audit"),
     ):  # fmt: skip
         answer = await page.goto(f"{control}/console{where}")
@@ -164,7 +164,7 @@ async def test_on_a_phone_and_in_the_dark(visit: Any, used: Any, control: str) -
     page: Page = seen.page
     for where, name in (
         ("", "overview"), ("/keys", "keys"), (f"/keys/{used.key.id}", "key"),
-        ("/consumers/alder-gmbh", "consumer"), ("/audit", "audit"),
+        ("/consumers/alder-gmbh", "consumer"), ("/vendors", "vendors"), ("/audit", "audit"),
     ):  # fmt: skip
         await page.goto(f"{control}/console{where}")
         await seen.picture(f"phone-{name}")
