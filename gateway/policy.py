@@ -51,13 +51,14 @@ class Caller:
     expires_s: Unix seconds, 0 for never. plan, limits: of its consumer. version_pin: of the key or
     else of its plan, b"" for head. origins, routes: of the pages its plan may be used from, and
     the names of the routes it is for; none for any.
+    token: proven by an access token, not by a key.
     free: neither expiry nor networks to look at. tag: for the access log. proof, proof_until_s:
     the signed assertion and until when to reuse it.
     """
 
     __slots__ = (
         "consumer", "expires_s", "free", "key_id", "limits", "networks", "origins", "plan",
-        "principal", "proof", "proof_until_s", "routes", "tag", "version_pin",
+        "principal", "proof", "proof_until_s", "routes", "tag", "token", "version_pin",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +84,7 @@ class Caller:
         self.version_pin = version_pin
         self.origins = origins
         self.routes = routes
+        self.token = False
         self.free = not expires_s and not networks
         self.tag = b'"consumer":"%b","key":"%b"' % (self.consumer.encode(), key_id.encode())
         self.proof = b""

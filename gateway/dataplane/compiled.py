@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from contracts.principal import Principal
-from gateway.dataplane.counters import Counts
+from gateway.dataplane.counters import Book, Counts
 from gateway.dataplane.pool import Pool
 from gateway.identity.bearer import Bearers
 from gateway.keys import Peppers, hasher
@@ -89,6 +89,7 @@ class Compiled:
         # Last, when nothing can be refused any more: pipes look their callers up here.
         around.callers.clear()
         around.callers.update(self.callers)
+        around.book.keep({UNROUTED, *self._uses})
         around.bearers.take(snapshot)
         around.meters.adjust(snapshot.adjusted)
 
@@ -124,7 +125,7 @@ class Around:
         self.callers: dict[bytes, Caller] = {}
         self.bearers = Bearers(unix, caller_of)
         self.meters = Meters(monotonic, unix, share.count, shared)
-        self.by_route: dict[str, Counts] = {UNROUTED: Counts()}
+        self.book = Book()
 
     def use_pools(self, upstream_pool: Callable[[str], Pool]) -> None:
         """Of the snapshot about to be compiled."""
@@ -136,7 +137,7 @@ class Around:
 
     def counts(self, route: str) -> Counts:
         """A route's counters."""
-        return self.by_route.setdefault(route, Counts())
+        return self.book.of(route)
 
     def pool(self, route: Route) -> Pool:
         """Connections to a route's upstream."""

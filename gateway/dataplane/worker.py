@@ -66,7 +66,7 @@ class Worker:
         self._around = Around(
             self.monotonic, self.unix, access_log, pool_of, share or Share(), shared
         )
-        self._unrouted = self._around.by_route[UNROUTED]
+        self._unrouted = self._around.counts(UNROUTED)
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox(self._loop)
         self._unix_minus_monotonic_s = clock.now().timestamp() - clock.monotonic()
@@ -216,7 +216,7 @@ class Worker:
         gauges.update(self._around.meters.metrics())
         for name, pool in self._pools.items():
             gauges.update(pool.gauges(name))
-        return exposition(self._around.by_route, gauges, self._around.memory("versions"))
+        return exposition(self._around.book.by_route, gauges, self._around.memory("versions"))
 
     def _pools_for(self, snapshot: Snapshot) -> dict[str, Pool]:
         def same_or_new(definition: Definition) -> Pool:

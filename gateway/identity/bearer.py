@@ -154,6 +154,7 @@ class Bearers:
                 raise Unfit("a consumer nobody knows")
             name = token.client or token.subject
             caller = self._make(Key(name, b"", "", consumer, ()), plan)
+            caller.token = True
             # Never `scopes_of` a key: no scope in a token is none, not all of the plan.
             scopes = narrowed(token.scopes if token.scopes is not None else caps, caps, plan)
             actor = name if token.subject == name else f"{name}/{token.subject}"

@@ -31,6 +31,8 @@ async def test_a_token_is_let_in_as_its_consumer(gate, upstream, tokens):
     assert seen.header("authorization") == []
     assert len(seen.header("firmwire-identity")) == 1
     assert (await gate.ask(key=tokens.token(scope="process:x").decode())).status == 403
+    counted = rb'request_seconds_count\{route="system",version=".+",class="token"\} 2\n'
+    assert re.search(counted, gate.worker.metrics())
 
 
 async def test_401_is_the_same_for_every_wrong_token(gate, tokens):
