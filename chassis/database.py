@@ -29,6 +29,7 @@ from chassis import metrics
 T = TypeVar("T")
 
 BUSY_MS = 15_000
+IDLE_MS = 30_000
 _MIGRATION_LOCK = 0x66697265
 
 
@@ -160,7 +161,16 @@ def normal(url: str) -> URL:
 
 
 def _server(url: URL, connections: int) -> Engine:
-    return create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def opened(connection: Any, _record: Any) -> None:
+        # A process that was stopped within a transaction lets go of its rows: others wait for them.
+        connection.autocommit = True
+        connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MS}")
+        connection.autocommit = False
+
+    return engine
 
 
 def _sqlite(url: URL, connections: int, *, durable: bool, reading: bool) -> Engine:

@@ -29,6 +29,7 @@ from contracts.ports.process.master_data import MasterData
 from contracts.ports.process.reconciliation import Reconciliation
 from contracts.ports.process.time_entries import TimeEntries
 from process_apis import durable, events, journey, tables
+from process_apis.beats import Beats
 from process_apis.billing import around, drafts, gates, recovery
 from process_apis.billing.desk import Desk
 from process_apis.exceptions import ExceptionsPort
@@ -195,7 +196,9 @@ def _lanes(made: Tier) -> Lifespan:
             await asyncio.sleep(chosen.medians_s)
             await made.replica.reprice(made.database)
 
+    beats = Beats(made.database, chosen.durable.executor)
     lanes: dict[str, Callable[[], Awaitable[None]]] = {
+        "replicas": beats.run,
         "evaluation": lambda: made.worker.run(chosen.idle_s),
         "master data": lambda: made.poller.run_master(chosen.master_poll_s),
         "time": lambda: made.poller.run_time(chosen.time_poll_s),

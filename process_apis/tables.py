@@ -301,6 +301,14 @@ unblock_key = Table(
     sqlite_with_rowid=False,
 )
 
+# Of each replica of the tier: a number that grows while it lives.
+executor_beat = Table(
+    "executor_beat",
+    metadata,
+    Column("executor", String, primary_key=True),
+    Column("beat", BigInteger, nullable=False),
+)
+
 
 __all__ = [
     "LIVE_ITEM_STATES",
@@ -310,6 +318,7 @@ __all__ = [
     "cross_reference",
     "entry_version",
     "event_log",
+    "executor_beat",
     "idempotency",
     "inbox",
     "invoice",

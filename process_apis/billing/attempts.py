@@ -1,7 +1,8 @@
 """The posting protocol as transactions: every move of an invoice is committed before the next.
 
 An attempt is written before its call and closed after it. One that is found open was interrupted
-between the two: nobody knows what it did, so the invoice is IN_DOUBT and is looked up.
+between the two: nobody knows what it did, so the invoice is IN_DOUBT and is looked up. A sender
+whose attempt another run has closed comes too late: whatever it has to say but a document is void.
 Source  domain.md C.4.
 """
 
@@ -124,21 +125,27 @@ def reject(
     findings: Sequence[Finding],
     at: datetime,
     telling: Telling,
-) -> None:
-    """Refused for good until something is mended; nothing is in the ERP."""
+) -> str:
+    """Refused for good until something is mended; nothing is in the ERP. The status from now on."""
+    if (overtaken := _overtaken(connection, id, attempt_no)) is not None:
+        return overtaken
     _close(connection, id, attempt_no, "REJECTED", at, {"codes": [f.code for f in findings]})
     drafts.release_waiting(connection, [id])
     _told(connection, id, "POST_REJECTED", "invoice.rejected", findings, at, telling)
+    return "POST_REJECTED"
 
 
 def doubt(
     connection: Connection, id: str, attempt_no: int, because: str, at: datetime, telling: Telling
-) -> None:
-    """Nobody knows whether the ERP has it."""
+) -> str:
+    """Nobody knows whether the ERP has it. The status from now on."""
+    if (overtaken := _overtaken(connection, id, attempt_no)) is not None:
+        return overtaken
     _close(connection, id, attempt_no, "AMBIGUOUS", at, {"because": because})
     row = locked(connection, id)
     found = finding("ERP_IN_DOUBT", f"invoice:{id}", reference=row.external_ref, because=because)
     _told(connection, id, "IN_DOUBT", "invoice.in_doubt", [found], at, telling)
+    return "IN_DOUBT"
 
 
 def conflict(
@@ -157,10 +164,13 @@ def conflict(
 
 def not_sent(
     connection: Connection, id: str, attempt_no: int, trouble: Problem, at: datetime
-) -> None:
-    """It is certain that nothing happened: the same invoice waits to be sent."""
+) -> str:
+    """It is certain that nothing happened: the invoice waits to be sent. The status from now on."""
+    if (overtaken := _overtaken(connection, id, attempt_no)) is not None:
+        return overtaken
     _close(connection, id, attempt_no, "NOT_SENT", at, {"fault": trouble.fault.code})
     _status(connection, id, "QUEUED", at)
+    return "QUEUED"
 
 
 def looked(
@@ -259,6 +269,12 @@ def _looked(connection: Connection, id: str, at: datetime, fresh_s: float) -> bo
 def _next(connection: Connection, id: str) -> int:
     query = select(func.max(posting_attempt.c.attempt_no)).where(posting_attempt.c.invoice_id == id)
     return (connection.execute(query).scalar() or 0) + 1
+
+
+def _overtaken(connection: Connection, id: str, attempt_no: int | None) -> str | None:
+    """The status another run has brought the invoice to; None while the attempt is its sender's."""
+    row = locked(connection, id)
+    return None if attempt_no is None or attempt_no == _open(connection, id) else str(row.status)
 
 
 def _close(

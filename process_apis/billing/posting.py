@@ -91,16 +91,17 @@ async def attempt(target: Target) -> str:
     """Send, unless it is there or may be. Waits while the ERP takes nothing."""
     gate = await gate_of(target.instance)
     traits = await traits_of(target.instance)
-    with travel.using(_journey(target)):
-        while True:
-            async with gate.lane():
+    while True:
+        async with gate.lane():
+            with travel.using(_journey(target)):
                 move = await _begin(target, traits)
                 answer = await _called(target, move)
-            # Booking needs no place at the ERP: the next call goes out meanwhile.
+        # Booking needs no place at the ERP: the next call goes out meanwhile.
+        with travel.using(_journey(target)):
             status = await _booked(target, gate, move, answer)
-            if status:
-                metrics.count("posting_moves_total", instance=target.instance, outcome=status)
-                return status
+        if status:
+            metrics.count("posting_moves_total", instance=target.instance, outcome=status)
+            return status
 
 
 @DBOS.step(name="settle_invoice.until_look", retries_allowed=True, max_attempts=50)
@@ -128,11 +129,11 @@ async def look(target: Target) -> str:
     """POSTED, ERP_CONFLICT, ABSENT, or SEND_AGAIN once it is certain that it is not there."""
     gate = await gate_of(target.instance)
     settle_s = (await traits_of(target.instance)).settle_s
-    with travel.using(_journey(target)):
-        while True:
+    while True:
+        with travel.using(_journey(target)):
             seen = await _look(target, gate, None)
-            if seen:
-                break
+        if seen:
+            break
 
     def certain(connection: Connection) -> bool:
         since = attempts.doubted_at(connection, target.invoice)
@@ -261,12 +262,11 @@ async def _troubled(target: Target, gate: Gate, move: Send, problem: Problem) ->
         refusal_code(problem), f"invoice:{target.invoice}", say=problem.say,
         vendor_code=vendor.code if vendor else "", vendor_says=vendor.message if vendor else "",
     )  # fmt: skip
-    await _write(
+    return await _write(
         lambda c, told: attempts.reject(
             c, target.invoice, move.attempt_no, [found], clock.now(), told
         )
     )
-    return "POST_REJECTED"
 
 
 async def _there(target: Target, gate: Gate, move: Send) -> str:
@@ -278,18 +278,18 @@ async def _there(target: Target, gate: Gate, move: Send) -> str:
 
 
 async def _doubt(target: Target, move: Send, because: str) -> str:
-    await _write(
+    return await _write(
         lambda c, told: attempts.doubt(
             c, target.invoice, move.attempt_no, because, clock.now(), told
         )
     )
-    return "IN_DOUBT"
 
 
 async def _look(target: Target, gate: Gate, attempt_no: int | None) -> str:
     """What a strong read says, booked; empty when the ERP could not be asked."""
     async with gate.lane():
-        answer = await _called(target, Look())
+        with travel.using(_journey(target)):
+            answer = await _called(target, Look())
     return await _seen(target, gate, answer, attempt_no)
 
 
@@ -322,8 +322,11 @@ async def _write(work: Callable[[Connection, Telling], T]) -> T:
 
 
 def _journey(target: Target) -> Travel:
-    """What is kept of an ERP's quota is kept for this."""
-    return travel.begin(correlation_id=target.reference, lane=Lane.POSTING)
+    """What is kept of an ERP's quota is kept for this. Whoever is held up for DEADLINE_S between
+
+    the commit of an attempt and its call sends nothing any more: others may be at it.
+    """
+    return travel.begin(correlation_id=target.reference, deadline_s=DEADLINE_S, lane=Lane.POSTING)
 
 
 def _offset_s(settle_s: float, number: int) -> float:

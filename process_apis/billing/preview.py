@@ -16,12 +16,14 @@ from contracts.ids import digest
 from contracts.money import Money
 from contracts.ports.process.billing import BillingRunRequest
 from contracts.problem import Problem
-from process_apis import audit, events
+from process_apis import audit, bulk, events
 from process_apis.billing import drafts
 from process_apis.billing.around import Around, around
 from process_apis.billing.telling import Telling
 from process_apis.persisted import persisted
 from process_apis.tables import billing_run, invoice
+
+_NEW_RUN = ("id", "state", "request", "requested_by", "created_at", "updated_at")
 
 
 @persisted("billing.Ask")
@@ -60,16 +62,11 @@ def workflow_id(ask: Ask) -> str:
 
 
 def place(connection: Connection, ask: Ask, at: datetime) -> bool:
-    """Write the run unless it is there. True when it was new."""
-    id = run_id(ask.request)
-    if connection.execute(select(billing_run.c.id).where(billing_run.c.id == id)).first():
+    """Write the run unless it is there, also when somebody else writes it now. True if new."""
+    id, now = run_id(ask.request), bulk.form(connection).instant(at)
+    row = id, "PREVIEWING", msgspec.json.encode(ask.request), ask.requested_by, now, now
+    if not bulk.insert_new(connection, billing_run, _NEW_RUN, [row]):
         return False
-    connection.execute(
-        billing_run.insert().values(
-            id=id, state="PREVIEWING", request=msgspec.json.encode(ask.request),
-            requested_by=ask.requested_by, created_at=at, updated_at=at,
-        )
-    )  # fmt: skip
     audit.append(connection, actor=ask.requested_by, action="billing_run.started", subject=id)
     return True
 

@@ -1,6 +1,7 @@
 """The process tier's billing as a process of its own, to be killed: it goes on from where it is.
 
-Arguments: home folder, address of the ERP witness, number of contracts.
+Arguments: home folder, address of the ERP witness, number of contracts; a replica's name and the
+PostgreSQL it shares with the others, when it is one of several.
 """
 
 import asyncio
@@ -18,12 +19,15 @@ from chassis.identity import Signer
 from contracts.ports.process.billing import BillingRunRequest, Decision
 from contracts.principal import Principal
 from process_apis import durable, journey
+from process_apis.beats import Beats
 from process_apis.billing import around as billing_around
-from process_apis.billing import recovery
+from process_apis.billing import posting, recovery
 from process_apis.billing.around import Around
 from process_apis.billing.desk import Desk
 from process_apis.durable import Durable
 from process_apis.systems import Systems
+
+BEAT_S, SILENT_S = 0.1, 6.0
 
 
 async def released() -> None:
@@ -42,9 +46,11 @@ async def released() -> None:
             await desk.release_run(run.id, Decision())
 
 
-async def main(home: Path, url: str, contracts: int) -> None:
+async def main(
+    home: Path, url: str, contracts: int, executor: str = "process-1", shared: str = ""
+) -> None:
     snapshot = snapshot_of(contracts)
-    database = Database(f"sqlite:///{home / 'process.sqlite'}", name="process")
+    database = Database(shared or f"sqlite:///{home / 'process.sqlite'}", name="process")
     billing_around.bind(
         Around(
             database=database, tenant="acme", snapshot=lambda: snapshot,
@@ -52,11 +58,18 @@ async def main(home: Path, url: str, contracts: int) -> None:
         )
     )  # fmt: skip
     journey.bind(Systems(url, Signer.of(home, "process")))
-    async with durable.running(Durable(poll_s=0.02), home):
+    engine = Durable(poll_s=0.02, executor=executor, url=f"{shared}_runs" if shared else "")
+    async with durable.running(engine, home):
         await recovery.recover()
-        await released()
-        await asyncio.Event().wait()
+        if shared:
+            posting.DEADLINE_S = SILENT_S / 2
+            beats = asyncio.create_task(Beats(database, executor, BEAT_S, SILENT_S).run())
+            while not (home / "go").exists():
+                await asyncio.sleep(0.02)
+        if executor == "process-1":
+            await released()
+        await (beats if shared else asyncio.Event().wait())
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from chassis import travel
 from chassis.database import Database, migrate, normal, url_of
@@ -47,6 +47,33 @@ async def test_what_is_written_is_read(database):
     with database.reading() as connection:
         assert count(connection) == 2
     await database.check()
+
+
+async def test_who_stands_still_in_a_transaction_lets_go_of_its_rows(postgres_url, monkeypatch):
+    """A replica that was stopped with a row in its hand does not stop the others."""
+    monkeypatch.setattr("chassis.database.IDLE_MS", 200)
+    stopped, alive = Database(postgres_url, name="a"), Database(postgres_url, name="b")
+    await alive.write(metadata.create_all)
+    await alive.write(add(1))
+    held, over = threading.Event(), threading.Event()
+    row = select(parent).where(parent.c.id == 1).with_for_update()
+
+    def standing_still(connection):
+        connection.execute(row)
+        held.set()
+        over.wait(30)
+        add(2)(connection)
+
+    standing = asyncio.create_task(stopped.write(standing_still))
+    await asyncio.to_thread(held.wait, 10)
+    async with asyncio.timeout(20):
+        await alive.write(lambda connection: connection.execute(row))
+    over.set()
+    with pytest.raises(DBAPIError):
+        await standing
+    assert await alive.read(count) == 1
+    for each in (stopped, alive):
+        await each.aclose()
 
 
 async def test_a_transaction_that_raises_leaves_nothing(database):

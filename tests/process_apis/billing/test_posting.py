@@ -5,11 +5,15 @@ from erp_witness import Kept, Witness
 from office import request_of, until
 from sqlalchemy import func, select, update
 
+from chassis import clock
 from contracts.entities.finance import ErpInvoice
 from contracts.ids import Ref
 from contracts.money import Money
 from contracts.ports.process.billing import Decision
-from process_apis.billing import posting, recovery
+from contracts.problem import Fault, Problem
+from process_apis.billing import attempts, posting, recovery
+from process_apis.billing.findings import finding
+from process_apis.billing.telling import Telling
 from process_apis.tables import (
     cross_reference,
     event_log,
@@ -217,6 +221,33 @@ async def test_never_more_calls_at_once_than_the_erp_has_lanes(opened):
         await office.released()
         await until(office.statuses, ["POSTED"] * 20)
         assert witness.most_inside == 3
+
+
+@pytest.mark.parametrize("late", ["doubt", "rejected", "not sent"])
+async def test_what_an_overtaken_run_has_to_say_changes_nothing(opened, late):
+    """A replica that was held up comes back after another has settled and posted its invoice."""
+    problem = Problem(Fault.VENDOR_DOWN, "Nobody is there.")
+    refused = [finding("ERP_REJECTED", "invoice:x", say="no")]
+    async with opened(Witness()) as office:
+        await office.released()
+        await until(office.statuses, ["POSTED"])
+        row, now = await office.only(), clock.now()
+
+        def overtaken(c):
+            telling = Telling("/acme/process")
+            posted = c.execute(select(posting_attempt)).one()
+            number = posted.attempt_no
+            said = {
+                "doubt": lambda: attempts.doubt(c, row.id, number, "silence", now, telling),
+                "rejected": lambda: attempts.reject(c, row.id, number, refused, now, telling),
+                "not sent": lambda: attempts.not_sent(c, row.id, number, problem, now),
+            }[late]()
+            telling.done(c)
+            return said, posted.outcome, c.execute(select(posting_attempt)).one().outcome
+
+        assert await office.database.write(overtaken) == ("POSTED", "SUCCESS", "SUCCESS")
+        assert await office.statuses() == ["POSTED"]
+        assert await live_codes(office) == []
 
 
 def test_lookups_come_at_settle_twice_settle_15_minutes_1_hour_then_hourly():
