@@ -28,6 +28,7 @@ from gateway.dataplane.listeners import Tls
 from gateway.dataplane.siblings import Siblings
 from gateway.dataplane.worker import Worker
 from gateway.dataplane.workers import Workers, reserve
+from gateway.identity.proofs import Proofs
 from gateway.keys import peppers
 from gateway.metering.shared import Shared
 from gateway.policy import Policy, Share
@@ -92,6 +93,7 @@ async def serve_data_plane(
         shared=_shared(given, siblings),
         trusted_hops=given.trusted_hops,
     )
+    proofs = worker.memory("authenticate")["proofs"] = _proofs(given, home)
     feed = Feed(
         worker,
         Shelf(home / "gateway" / "snapshot"),
@@ -108,6 +110,7 @@ async def serve_data_plane(
     await _stopped(worker, lifeline)
     _LOG.info("gateway.draining")
     await worker.drain()
+    await proofs.aclose()
     asking.cancel()  # last: what the last exchanges used is still told
     await asyncio.wait({asking})
     internal.close()
@@ -141,6 +144,12 @@ def _shared(given: GatewaySettings, siblings: Siblings | None) -> Shared | None:
         return None
     workers = 1 if siblings is None else siblings.share.count
     return Shared(Store(given.redis_url), token_hex(8), clock.monotonic, workers)
+
+
+def _proofs(given: GatewaySettings, home: Path) -> Proofs:
+    store = Store(given.redis_url) if given.redis_url else None
+    local = given.proofs_when_store_down == "local"
+    return Proofs(home / "gateway" / "proofs", store, local=local)
 
 
 def _tls(given: GatewaySettings) -> Tls | None:

@@ -31,7 +31,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The data plane. port: public. internal_port: /health, /ready, /metrics; never public.
     workers: processes that share both ports. trusted_hops: proxies of ours in front. redis_url: a
-    Redis in which all workers of all replicas count limits together.
+    Redis in which all workers of all replicas count limits together, and know DPoP proofs.
+    proofs_when_store_down: while it is away nobody comes in by DPoP, or as this gateway knows.
 
     control_url: where snapshots come from. token: shared with the control plane; empty reads
     `gateway/data-plane.token` under the home folder. certificate, private_key: PEM files, read
@@ -42,6 +43,7 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     port: Port = 8080
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     redis_url: str = ""
+    proofs_when_store_down: Literal["closed", "local"] = "closed"
     trusted_hops: Annotated[int, Meta(ge=0, le=10)] = 0
     internal_host: str = "127.0.0.1"
     internal_port: Port = 8081
@@ -77,6 +79,7 @@ class IdentitySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The control plane. database_url: empty is SQLite under the home folder.
 
+    sandbox: no tier has live data, so that test keys reach them as well.
     upstreams: origins by name, commas between instances; the tiers' names are theirs by default.
     routes: by name, replacing the tiers' own when any are given. hosts: names the public port
     answers to, none means any. leak_grace_s: how long a key found in public works on. admin_url:
@@ -91,6 +94,7 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     system_url: str = "http://127.0.0.1:8101"
     process_url: str = "http://127.0.0.1:8102"
     experience_url: str = "http://127.0.0.1:8103"
+    sandbox: bool = False
     upstreams: tuple[Upstream, ...] = ()
     routes: tuple[Route, ...] = ()
     hosts: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """This file exists to believe a caller that it holds the key its token is bound to (DPoP).
 
-Owns   the proofs seen within their time: each counts once. A worker of its own remembers; behind
-       several, a proof stolen in flight could be used once on each for a minute.
+Owns   what a proof must say. That it counts once is for whoever remembers (proofs.py, and the
+       database at the token endpoint).
 Fails  Unfit, for our own eyes only.
 Source RFC 9449 sections 4.3 (checking) and 11.1 (replay), RFC 7638 (thumbprint).
 """
@@ -11,60 +11,51 @@ import hmac
 import re
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from gateway.identity.jose import Unfit, b64, public_key, taken_apart
 
 WINDOW_S = 60
 LEEWAY_S = 5
-SEEN_MOST = 200_000
+ID_BYTES = 16
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
-class Proofs:
-    """Checks proofs, and remembers them for as long as they could come again."""
+class Proof(Struct, frozen=True):
+    """thumbprint: of the key that made it. id: it must not be taken a second time."""
 
-    def __init__(self) -> None:
-        self._seen: set[bytes] = set()
-        self._before: set[bytes] = set()
-        self._turned_s = 0.0
+    thumbprint: str
+    id: bytes
+    issued_s: int
 
-    def thumbprint(
-        self, proof: bytes, *, method: str, host: str, path: str, token: bytes | None, now_s: float
-    ) -> str:
-        """Of the key that made the proof for this request. token: which it goes with, if any."""
-        parsed = taken_apart(proof, allowed=frozenset({"jwk"}))
-        claims = parsed.claims
-        if parsed.header.get("typ") != "dpop+jwt":
-            raise Unfit("typ")
-        jwk = parsed.header.get("jwk")
-        if not isinstance(jwk, dict):
-            raise Unfit("jwk")
-        issued_s, jti = claims.get("iat"), claims.get("jti")
-        if type(issued_s) is not int or not now_s - WINDOW_S < issued_s <= now_s + LEEWAY_S:
-            raise Unfit("iat")
-        if not isinstance(jti, str) or not 0 < len(jti) <= 256:
-            raise Unfit("jti")
-        if claims.get("htm") != method or _place(claims.get("htu")) != _here(host, path):
-            raise Unfit("made for another request")
-        if token is not None and not _same(claims.get("ath"), b64(hashlib.sha256(token).digest())):
-            raise Unfit("made for another token")
-        key = public_key(jwk, kid="")
-        key.verify(parsed)
-        thumbprint = str(key.key.thumbprint())
-        self._once(f"{thumbprint} {jti}", now_s)
-        return thumbprint
 
-    def _once(self, what: str, now_s: float) -> None:
-        digest = hashlib.sha256(what.encode()).digest()[:16]
-        if now_s - self._turned_s > WINDOW_S + LEEWAY_S:
-            self._before, self._seen = self._seen, set()
-            self._turned_s = now_s
-        if digest in self._seen or digest in self._before:
-            raise Unfit("seen before")
-        if len(self._seen) >= SEEN_MOST:
-            raise Unfit("too many proofs to remember")
-        self._seen.add(digest)
+def checked(
+    proof: bytes, *, method: str, host: str, path: str, token: bytes | None, now_s: float
+) -> Proof:
+    """A proof made for this request, now. token: which it goes with, if any."""
+    parsed = taken_apart(proof, allowed=frozenset({"jwk"}))
+    claims = parsed.claims
+    if parsed.header.get("typ") != "dpop+jwt":
+        raise Unfit("typ")
+    jwk = parsed.header.get("jwk")
+    if not isinstance(jwk, dict):
+        raise Unfit("jwk")
+    issued_s, jti = claims.get("iat"), claims.get("jti")
+    if type(issued_s) is not int or not now_s - WINDOW_S < issued_s <= now_s + LEEWAY_S:
+        raise Unfit("iat")
+    if not isinstance(jti, str) or not 0 < len(jti) <= 256:
+        raise Unfit("jti")
+    if claims.get("htm") != method or _place(claims.get("htu")) != _here(host, path):
+        raise Unfit("made for another request")
+    if token is not None and not _same(claims.get("ath"), b64(hashlib.sha256(token).digest())):
+        raise Unfit("made for another token")
+    key = public_key(jwk, kid="")
+    key.verify(parsed)
+    thumbprint = str(key.key.thumbprint())
+    id = hashlib.sha256(f"{thumbprint} {jti}".encode()).digest()[:ID_BYTES]
+    return Proof(thumbprint, id, issued_s)
 
 
 def _same(given: object, expected: str) -> bool:

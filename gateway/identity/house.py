@@ -18,7 +18,6 @@ from chassis.database import Database
 from contracts.problem import Fault, Problem
 from gateway.control.publish import Publisher
 from gateway.identity import sessions
-from gateway.identity.dpop import Proofs
 from gateway.identity.limiter import came_of
 from gateway.identity.oidc import Provider
 from gateway.identity.prove import Given
@@ -75,7 +74,7 @@ def house_of(
 ) -> House:
     """Once a process."""
     own = settings.identity
-    context = Context(settings.issuer, peppers, Proofs(), own.access_token_s, own.refresh_days)
+    context = Context(settings.issuer, peppers, own.access_token_s, own.refresh_days)
     callback = f"{settings.admins_at}/oauth/oidc/callback"
     return House(
         database, publisher, context, settings, peppers,

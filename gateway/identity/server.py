@@ -26,7 +26,7 @@ from chassis import clock
 from gateway.identity import grants as kept
 from gateway.identity import signing
 from gateway.identity.clients import Client, known
-from gateway.identity.dpop import Proofs
+from gateway.identity.dpop import LEEWAY_S, WINDOW_S, checked
 from gateway.identity.endpoints import Introspection, Revocation
 from gateway.identity.jose import Unfit
 from gateway.identity.prove import Given, Pairs, prove
@@ -41,7 +41,6 @@ class Context(Struct, frozen=True):
 
     issuer: str
     peppers: Peppers
-    proofs: Proofs
     access_token_s: int
     refresh_days: int
 
@@ -188,12 +187,17 @@ class Server(AuthorizationServer):  # type: ignore[misc]
             return ""
         host = self.context.issuer.partition("://")[2]
         try:
-            return self.context.proofs.thumbprint(
+            found = checked(
                 proof.encode(), method=given.method, host=host, path=given.path, token=None,
                 now_s=clock.now().timestamp(),
             )  # fmt: skip
         except (Unfit, UnicodeError) as error:
             raise InvalidProofError("The DPoP proof does not hold.") from error
+        # In the database, so that it counts once also with several control planes.
+        until_ms = (found.issued_s + WINDOW_S + LEEWAY_S) * 1000
+        if not kept.first_time(self.connection, "dpop", found.id.hex(), until_ms):
+            raise InvalidProofError("The DPoP proof does not hold.")
+        return found.thumbprint
 
 
 class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]

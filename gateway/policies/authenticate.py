@@ -4,20 +4,23 @@ Reads   request, client
 Writes  caller
 Fails   UNAUTHENTICATED, in the same words for a key or token that is missing, wrong, doubled,
         revoked, expired, used from elsewhere or without its proof: nobody learns which.
+        UNAVAILABLE where it cannot be known that a proof is new.
 Source  RFC 6750 section 2.1 (Bearer); RFC 7617 (Basic, for pages); RFC 8705 section 3 (mTLS);
         RFC 9449 section 7 (DPoP); RFC 9110 section 11.6.1.
 """
 
 import hmac
 from base64 import b64decode
+from collections.abc import Coroutine
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from contracts.problem import Fault, Problem
-from gateway.identity.dpop import Proofs
+from gateway.identity.dpop import Proof, checked
 from gateway.identity.jose import Unfit, b64
+from gateway.identity.proofs import Forgetful, Proofs
 from gateway.keys import well_formed
 from gateway.policy import Caller, Exchange, Policy, Stage, Tools
 
@@ -36,11 +39,18 @@ _CHALLENGES = (
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing to choose yet."""
+    """forms: a key as Basic password is taken with every method; then whoever is behind the route
+    must tell its own forms from those of other sites. keys_only: no access tokens.
+    """
+
+    forms: bool = False
+    keys_only: bool = False
 
 
 class _Authenticate:
     def __init__(self, config: Config, tools: Tools) -> None:
+        self._forms = config.forms
+        self._tokens = not config.keys_only
         self._callers = tools.callers
         self._hashers = tools.hashers
         self._unix = tools.unix
@@ -48,7 +58,7 @@ class _Authenticate:
         self._tickets = tools.bearers.tickets if tools.bearers is not None else {}
         self._proofs: Proofs = tools.memory("authenticate").setdefault("proofs", Proofs())
 
-    def on_request(self, x: Exchange) -> Problem | None:
+    def on_request(self, x: Exchange) -> Problem | Coroutine[Any, Any, Problem | None] | None:
         # Equal headers, equal snapshot: the same key or token. Only time and place are asked again.
         memo = x.memo
         found: Caller | None = memo.get("caller")
@@ -56,20 +66,19 @@ class _Authenticate:
             x.caller = found
             return None
         ticket: Ticket | None = memo.get("ticket")
-        if ticket is not None and self._unix() < ticket.until_s:
+        if ticket is not None and self._tokens and self._unix() < ticket.until_s:
             x.caller = ticket.caller
             return None
         given = x.known.get(b"authorization", b"")
-        if given[7:10] == b"eyJ":  # how every JWT begins, after `Bearer `
+        if not self._tokens:
+            x.caller = self._keyed(x)
+        elif given[7:10] == b"eyJ":  # how every JWT begins, after `Bearer `
             x.caller = self._borne(x, given)
         elif given[:5].lower() == b"dpop ":
-            x.caller = self._proven(x, given[5:])
+            return self._proven(x, given[5:])
         else:
             x.caller = self._keyed(x)
-        if x.caller is not None:
-            return None
-        x.down.extend(_CHALLENGES)
-        return Problem(Fault.UNAUTHENTICATED, _SAY)
+        return None if x.caller is not None else _nobody(x)
 
     def still(self, x: Exchange) -> bool:
         """The same key or token is still good, perhaps with other rights than when it came.
@@ -90,7 +99,7 @@ class _Authenticate:
         return True
 
     def _keyed(self, x: Exchange) -> Caller | None:
-        key = _key(x.known, x.method)
+        key = _key(x.known, basic=self._forms or x.method in (b"GET", b"HEAD"))
         if key is None or not well_formed(key):
             return None
         for hashed in self._hashers:
@@ -126,24 +135,58 @@ class _Authenticate:
         x.memo["ticket"] = ticket
         return ticket.caller
 
-    def _proven(self, x: Exchange, token: bytes) -> Caller | None:
-        """A token bound to a key, and a proof for this very request."""
-        proof = x.known.get(b"dpop")
-        if proof is None or b"x-api-key" in x.known:
-            return None
+    def _proven(
+        self, x: Exchange, token: bytes
+    ) -> Problem | Coroutine[Any, Any, Problem | None] | None:
+        """A token bound to a key, and a proof for this very request that nobody has seen."""
         ticket = self._tickets.get(token) or self._looked_at(token)
         now_s = self._unix()
         if ticket is None or now_s >= ticket.until_s or not ticket.jkt:
-            return None
+            return _nobody(x)
+        proof = _proof(x, token, ticket.jkt, now_s)
         try:
-            made_by = self._proofs.thumbprint(
-                proof, method=x.method.decode(), host=x.known.get(b"host", b"").decode(),
-                path=x.path.decode(), token=token, now_s=now_s,
-            )  # fmt: skip
-        except Unfit:
-            return None
-        same = hmac.compare_digest(made_by.encode(), ticket.jkt.encode())
-        return ticket.caller if same else None
+            if proof is None or not self._proofs.first(proof, now_s):
+                return _nobody(x)
+        except (Forgetful, OSError) as error:
+            return _unsure(error)
+        if self._proofs.shared is not None:
+            return self._first_anywhere(x, ticket.caller, proof)
+        x.caller = ticket.caller
+        return None
+
+    async def _first_anywhere(self, x: Exchange, caller: Caller, proof: Proof) -> Problem | None:
+        try:
+            if not await self._proofs.first_anywhere(proof):
+                return _nobody(x)
+        except Forgetful as error:
+            return _unsure(error)
+        x.caller = caller
+        return None
+
+
+def _proof(x: Exchange, token: bytes, jkt: str, now_s: float) -> Proof | None:
+    """For this request, by the key the token is bound to."""
+    given = x.known.get(b"dpop")
+    if given is None or b"x-api-key" in x.known:
+        return None
+    try:
+        proof = checked(
+            given, method=x.method.decode(), host=x.known.get(b"host", b"").decode(),
+            path=x.path.decode(), token=token, now_s=now_s,
+        )  # fmt: skip
+    except Unfit:
+        return None
+    return proof if hmac.compare_digest(proof.thumbprint.encode(), jkt.encode()) else None
+
+
+def _nobody(x: Exchange) -> Problem:
+    x.down.extend(_CHALLENGES)
+    return Problem(Fault.UNAUTHENTICATED, _SAY)
+
+
+def _unsure(error: Exception) -> Problem:
+    say = "Whether this proof is new cannot be known right now; nothing was done. Send a new one."
+    return Problem(Fault.UNAVAILABLE, say, because=repr(error), retry_after_s=1.0)
 
 
 def _certified(x: Exchange, ticket: "Ticket") -> bool:
@@ -152,8 +195,11 @@ def _certified(x: Exchange, ticket: "Ticket") -> bool:
     return bool(shown) and hmac.compare_digest(b64(shown).encode(), ticket.certificate.encode())
 
 
-def _key(known: dict[bytes, bytes], method: bytes) -> bytes | None:
-    """The one key of a request; two are as bad as none."""
+def _key(known: dict[bytes, bytes], *, basic: bool) -> bytes | None:
+    """The one key of a request; two are as bad as none.
+
+    A browser sends Basic by itself, also from other sites: good for looking, never for doing.
+    """
     given = known.get(b"authorization")
     plain = known.get(b"x-api-key")
     if given is None:
@@ -162,9 +208,7 @@ def _key(known: dict[bytes, bytes], method: bytes) -> bytes | None:
         return None
     if given[:7].lower() == b"bearer ":
         return given[7:]
-    # A browser sends Basic by itself, also from other sites: good for looking, never for doing.
-    looks = method in (b"GET", b"HEAD")
-    return _password(given[6:]) if looks and given[:6].lower() == b"basic " else None
+    return _password(given[6:]) if basic and given[:6].lower() == b"basic " else None
 
 
 def _password(credentials: bytes) -> bytes | None:
@@ -182,4 +226,5 @@ POLICY = Policy(
     bind=_Authenticate,
     reads=frozenset({"request", "client"}),
     writes=frozenset({"caller"}),
+    asynchronous=True,
 )

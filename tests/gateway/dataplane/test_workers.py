@@ -6,112 +6,17 @@ import re
 import shutil
 import signal
 import socket
-import sys
 from collections import Counter
 
-import msgspec
-import pytest
-
 from chassis import clock
-from chassis.server import serving
-from gateway.control.app import control_plane
-from gateway.control.client import ControlClient, admin_token
 from gateway.control.shapes import PlanDraft
 from gateway.dataplane.siblings import added, ready
 from gateway.metering.limit import Limit
-from gateway.settings import ControlSettings
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-class Gateway:
-    """`firmwire serve gateway` with several workers, in a process group of its own."""
-
-    def __init__(self, home, control, workers=2, **more):
-        self.port, self.internal = free_port(), free_port()
-        self.env = {
-            **{name: value for name, value in os.environ.items() if "FIRMWIRE" not in name},
-            "FIRMWIRE_HOME": str(home), "FIRMWIRE_GATEWAY_CONTROL_URL": control,
-            "FIRMWIRE_GATEWAY_PORT": str(self.port), "FIRMWIRE_GATEWAY_WORKERS": str(workers),
-            "FIRMWIRE_GATEWAY_INTERNAL_PORT": str(self.internal),
-            "FIRMWIRE_GATEWAY_LIMITS_DRAIN_S": "3", "PYTHONPATH": os.getcwd(), **more,
-        }  # fmt: skip
-        self.lines = []
-
-    async def __aenter__(self):
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "firmwire", "serve", "gateway", env=self.env,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        self.reading = asyncio.create_task(self.read())
-        return self
-
-    async def read(self):
-        async for line in self.process.stdout:
-            self.lines.append(line)
-
-    async def __aexit__(self, *_):
-        if self.process.returncode is None:
-            self.process.kill()  # its workers end by themselves: their lifeline is cut
-        await self.process.wait()
-        await self.reading
-
-    def said(self, event):
-        """Fields of the log lines of one event."""
-        rows = [msgspec.json.decode(line) for line in self.lines if line.startswith(b"{")]
-        return [row for row in rows if row.get("event") == event]
-
-    def pids(self):
-        """By worker, the latest."""
-        return {row["worker"]: row["pid"] for row in self.said("worker.started")}
-
-    async def get(self, port, path, *headers):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            lines = (f"GET {path} HTTP/1.1", "Host: a", "Connection: close", *headers)
-            writer.write("\r\n".join((*lines, "", "")).encode())
-            head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
-            return int(head.split(b" ")[1]) if head else 0, body.decode()
-        except ConnectionError:
-            return 0, ""
-        finally:
-            writer.close()
-
-    async def inside(self, path):
-        try:
-            return await self.get(self.internal, path)
-        except OSError:
-            return 0, ""
-
-    async def all_ready(self, count=2):
-        async with asyncio.timeout(20):
-            while f"workers ready: {count} of {count}" not in (await self.inside("/ready"))[1]:
-                assert self.process.returncode is None, self.lines
-                await asyncio.sleep(0.02)
-
-    async def statuses(self, key, number=24):
-        """Of requests on so many connections: they reach every worker."""
-        asked = (self.get(self.port, "/system/v1/x", f"X-Api-Key: {key}") for _ in range(number))
-        return {status for status, _ in await asyncio.gather(*asked)}
-
-
-@pytest.fixture
-async def firm(tmp_path, upstream):
-    """A control plane with one consumer and one key: its URL, its admin, the key."""
-    given = ControlSettings(system_url=f"http://127.0.0.1:{upstream.port}")
-    async with (
-        serving(control_plane(given, tmp_path)) as url,
-        ControlClient(url, admin_token(tmp_path)) as admin,
-    ):
-        await admin.set_consumer("acme", "internal")
-        yield url, admin, await admin.create_key("acme", scopes=("system:read",))
-
-
-async def test_two_workers_serve_one_dies_and_a_revoked_key_is_dead_on_both(tmp_path, firm):
+async def test_two_workers_serve_one_dies_and_a_revoked_key_is_dead_on_both(
+    tmp_path, firm, Gateway
+):
     """kill -9 costs what that worker held and no more; it comes back; the news reach both."""
     url, admin, made = firm
     async with Gateway(tmp_path, url) as gateway:
@@ -141,7 +46,7 @@ async def test_two_workers_serve_one_dies_and_a_revoked_key_is_dead_on_both(tmp_
         assert len(gateway.said("gateway.stopped")) == 2
 
 
-async def test_workers_end_when_their_parent_is_killed(tmp_path, firm):
+async def test_workers_end_when_their_parent_is_killed(tmp_path, firm, Gateway):
     """Nobody is left behind on the port."""
     url, _, made = firm
     async with Gateway(tmp_path, url) as gateway:
@@ -156,7 +61,7 @@ async def test_workers_end_when_their_parent_is_killed(tmp_path, firm):
                     refused = True
 
 
-async def test_a_taken_port_is_no_start(tmp_path):
+async def test_a_taken_port_is_no_start(tmp_path, Gateway):
     """Also when it is taken by something that would share it: two gateways are not one."""
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -185,7 +90,7 @@ def test_what_workers_tell_is_added_up():
     assert ready([down], 2)[0] == 503
 
 
-async def test_two_gateways_of_two_workers_share_one_quota(tmp_path, firm, redis_url):
+async def test_two_gateways_of_two_workers_share_one_quota(tmp_path, firm, redis_url, Gateway):
     """Four workers on one Redis: not one request beyond it, and hardly one less."""
     url, admin, made = firm
     limits = (

@@ -3,7 +3,7 @@
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.identity.dpop import Proofs
+from gateway.identity.dpop import checked
 from gateway.identity.jose import Unfit
 
 HERE = {"method": "GET", "host": "api.test", "path": "/system/v1/x"}
@@ -14,29 +14,18 @@ def key():
     return ECKey.generate_key("P-256")
 
 
-def test_a_proof_shows_its_key_once(maker, key):
-    """The thumbprint of RFC 7638; the second time is a replay, also a window later."""
-    proofs, token = Proofs(), maker.token()
-    proof = maker.proof(token, key)
+def test_a_proof_shows_its_key_for_a_minute(maker, key):
+    """The thumbprint of RFC 7638; what names it is its key and its jti."""
+    token = maker.token()
     asked = {**HERE, "token": token}
-    assert proofs.thumbprint(proof, **asked, now_s=maker.now_s) == key.thumbprint()
-    for later_s in (0, 10, 59):
-        with pytest.raises(Unfit, match="seen"):
-            proofs.thumbprint(proof, **asked, now_s=maker.now_s + later_s)
+    proof = maker.proof(token, key, jti="one")
+    found = checked(proof, **asked, now_s=maker.now_s)
+    assert (found.thumbprint, found.issued_s) == (key.thumbprint(), maker.now_s)
+    assert checked(proof, **asked, now_s=maker.now_s + 59).id == found.id
+    for other in (maker.proof(token, key, jti="two"), maker.proof(token, maker.key, jti="one")):
+        assert checked(other, **asked, now_s=maker.now_s).id != found.id
     with pytest.raises(Unfit, match="iat"):
-        proofs.thumbprint(proof, **asked, now_s=maker.now_s + 61)
-
-
-def test_the_memory_of_proofs_does_not_grow_for_ever(maker, key):
-    """Two windows are remembered, no more; each proof for longer than it could come again."""
-    proofs = Proofs()
-    for step in range(20):
-        now_s = maker.now_s + 20 * step
-        proof = maker.proof(None, key, iat=now_s)
-        proofs.thumbprint(proof, **HERE, token=None, now_s=now_s)
-        with pytest.raises(Unfit, match="seen"):
-            proofs.thumbprint(proof, **HERE, token=None, now_s=now_s + 59)
-    assert len(proofs._seen) + len(proofs._before) <= 10
+        checked(proof, **asked, now_s=maker.now_s + 61)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +38,8 @@ def test_the_memory_of_proofs_does_not_grow_for_ever(maker, key):
 def test_one_address_in_several_forms(htu, maker, key):
     """Case, default port, needless escapes: RFC 3986 section 6.2."""
     proof = maker.proof(None, key, htu=htu)
-    assert Proofs().thumbprint(proof, **HERE, token=None, now_s=maker.now_s) == key.thumbprint()
+    found = checked(proof, **HERE, token=None, now_s=maker.now_s)
+    assert found.thumbprint == key.thumbprint()
 
 
 WRONG = {
@@ -79,9 +69,7 @@ def test_a_proof_for_something_else_is_none(name, maker, key):
     """Each made by the right key."""
     token = maker.token()
     with pytest.raises(Unfit):
-        Proofs().thumbprint(
-            maker.proof(token, key, **WRONG[name]), **HERE, token=token, now_s=maker.now_s
-        )
+        checked(maker.proof(token, key, **WRONG[name]), **HERE, token=token, now_s=maker.now_s)
 
 
 def test_a_proof_made_too_early_or_too_late_is_none(maker, key):
@@ -90,10 +78,10 @@ def test_a_proof_made_too_early_or_too_late_is_none(maker, key):
         proof = maker.proof(None, key, iat=maker.now_s - ago_s)
         asked = {**HERE, "token": None, "now_s": maker.now_s}
         if holds:
-            assert Proofs().thumbprint(proof, **asked) == key.thumbprint()
+            assert checked(proof, **asked).thumbprint == key.thumbprint()
         else:
             with pytest.raises(Unfit, match="iat"):
-                Proofs().thumbprint(proof, **asked)
+                checked(proof, **asked)
 
 
 def test_a_proof_is_signed_by_the_key_it_shows(maker, key):
@@ -111,4 +99,4 @@ def test_a_proof_is_signed_by_the_key_it_shows(maker, key):
     ]  # fmt: skip
     for proof in forged:
         with pytest.raises(Unfit):
-            Proofs().thumbprint(proof, **HERE, token=None, now_s=maker.now_s)
+            checked(proof, **HERE, token=None, now_s=maker.now_s)
