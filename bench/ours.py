@@ -102,7 +102,7 @@ def _snapshot(
 ) -> Snapshot:
     """The one key that is used, and, when large, the many that only lie about."""
     system = next(route for route in tier_routes() if route.name == "system")
-    routes, consumers = [system], [Consumer("acme", "gold")]
+    routes, consumers = [system], [Consumer("acme", ("gold",))]
     made = [_key(peppers, "key_1", key, "acme")]
     if large:
         routes += (
@@ -110,7 +110,7 @@ def _snapshot(
                   policies=system.policies, deadline_ms=30_000 + version * (n == 7))
             for n in range(ROUTES)
         )  # fmt: skip
-        consumers += (Consumer(f"c{n}", "gold") for n in range(CONSUMERS))
+        consumers += (Consumer(f"c{n}", ("gold",)) for n in range(CONSUMERS))
         made += _many_keys(peppers, version)
     return Snapshot(
         version=version,

@@ -47,7 +47,7 @@ class Worker:
         self.shared = Shared(Store(url), name, monotonic, WORKERS) if url else None
         self.meters = Meters(monotonic, unix, WORKERS if url else 1, self.shared)
         who = {"consumer": consumer, "key": "k", "route": "r", "address": "a", "plan": "p"}
-        self.bound = Bound(self.meters.bind(limits, ("plan",), who), ())
+        self.bound = Bound(self.meters.bind(limits, ("plan", "p"), who), ())
 
     async def admit(self) -> bool:
         """One request."""

@@ -6,10 +6,10 @@ Fails  SnapshotRefused: a snapshot that would let somebody in by accident, or th
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway import lifecycle
 from gateway.keys import write_private
@@ -39,17 +39,18 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Consumer(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who calls: a partner, a portal, a job."""
+    """Who calls: a partner, a portal, a job. plans: it subscribes to, the first is the default."""
 
     name: Name
-    plan: Name
+    plans: Annotated[tuple[Name, ...], Meta(min_length=1)]
 
 
 class Key(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """digest: HMAC of the key under pepper. scopes: only those also in the plan count.
 
     expires_s: Unix seconds, 0 for never. networks: CIDR, none means everywhere.
-    version_pin: the version it speaks unless a request says otherwise.
+    version_pin: the version it speaks unless a request says otherwise. plan: one of its consumer's,
+    empty for the default; so it is with an issuer and a client.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     expires_s: int = 0
     networks: tuple[str, ...] = ()
     version_pin: str = ""
+    plan: str = ""
 
 
 class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +77,7 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
     types: tuple[str, ...] = ("at+jwt",)
     consumer: str = ""
     scopes: tuple[str, ...] = ()
+    plan: str = ""
 
 
 class Client(Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +87,7 @@ class Client(Struct, frozen=True, forbid_unknown_fields=True):
     consumer: Name
     scopes: tuple[str, ...] = ()
     bound: Literal["", "mtls", "dpop"] = ""
+    plan: str = ""
 
 
 class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +114,13 @@ class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
 def within(scope: str, granted: frozenset[str]) -> bool:
     """True when a plan's scopes hold this one, itself or as `tier:*`."""
     return scope in granted or f"{scope.partition(':')[0]}:*" in granted
+
+
+def plans_of(snapshot: Snapshot) -> dict[tuple[str, str], Plan]:
+    """By consumer and the name of one of its plans; "" is the default."""
+    plans = {plan.name: plan for plan in snapshot.plans}
+    found = {(one.name, name): plans[name] for one in snapshot.consumers for name in one.plans}
+    return found | {(one.name, ""): plans[one.plans[0]] for one in snapshot.consumers}
 
 
 def scopes_of(key: Key, plan: Plan) -> frozenset[str]:
@@ -142,7 +153,6 @@ def check(snapshot: Snapshot) -> None:
     """Everything named exists, and no route is open by omission."""
     upstreams = {upstream.name for upstream in snapshot.upstreams}
     plans = {plan.name for plan in snapshot.plans}
-    consumers = {consumer.name for consumer in snapshot.consumers}
     for route in snapshot.routes:
         if route.upstream not in upstreams:
             raise SnapshotRefused(f"route {route.name}: no upstream {route.upstream}")
@@ -158,23 +168,29 @@ def check(snapshot: Snapshot) -> None:
         if unknown := set(plan.routes) - routes:
             raise SnapshotRefused(f"plan {plan.name}: no route {', '.join(sorted(unknown))}")
     for consumer in snapshot.consumers:
-        if consumer.plan not in plans:
-            raise SnapshotRefused(f"consumer {consumer.name}: no plan {consumer.plan}")
+        if unknown := set(consumer.plans) - plans:
+            raise SnapshotRefused(f"consumer {consumer.name}: no plan {', '.join(sorted(unknown))}")
+    held = plans_of(snapshot)
     for key in snapshot.keys:
-        if key.consumer not in consumers:
-            raise SnapshotRefused(f"key {key.id}: no consumer {key.consumer}")
+        _holds(held, f"key {key.id}", key.consumer, key.plan)
     for client in snapshot.clients:
-        if client.consumer not in consumers:
-            raise SnapshotRefused(f"client {client.id}: no consumer {client.consumer}")
+        _holds(held, f"client {client.id}", client.consumer, client.plan)
     for issuer in snapshot.issuers:
-        if issuer.consumer and issuer.consumer not in consumers:
-            raise SnapshotRefused(f"issuer {issuer.issuer}: no consumer {issuer.consumer}")
+        if issuer.consumer:
+            _holds(held, f"issuer {issuer.issuer}", issuer.consumer, issuer.plan)
     try:
         for life in snapshot.versions:
             lifecycle.check(life)
         Table((route, route.name) for route in snapshot.routes)
     except ValueError as error:
         raise SnapshotRefused(str(error)) from error
+
+
+def _holds(held: dict[tuple[str, str], Plan], who: str, consumer: str, plan: str) -> None:
+    if (consumer, "") not in held:
+        raise SnapshotRefused(f"{who}: no consumer {consumer}")
+    if (consumer, plan) not in held:
+        raise SnapshotRefused(f"{who}: {consumer} does not subscribe to the plan {plan}")
 
 
 class Shelf:

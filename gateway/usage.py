@@ -15,14 +15,14 @@ HOUR_S = 3600
 BATCH_ROWS = 5_000
 ROWS_MOST = 100_000
 
-At = tuple[int, str, str, str, str]
+At = tuple[int, str, str, str, str, str]
 
 
 class UsageRow(Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
     """One hour (Unix seconds of its beginning), consumer, key, route and version.
 
     refused: answered 4xx but for 429. throttled: 429. failed: 5xx, or nothing was answered.
-    last_s: Unix seconds of the push, close to when it was last used.
+    last_s: Unix seconds of the push, close to when it was last used. plan: of the caller.
     """
 
     hour_s: int
@@ -35,6 +35,7 @@ class UsageRow(Struct, frozen=True, forbid_unknown_fields=True, array_like=True)
     throttled: int
     failed: int
     last_s: int
+    plan: str = ""
 
 
 class UsageBatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,8 +69,10 @@ class Tally:
             taken = counts.copy()
             counts.clear()
             for (caller, version, status), number in taken.items():
-                consumer, key = (caller.consumer, caller.key_id) if caller else ("", "")
-                at = (hour_s, consumer, key, route, version.decode("latin-1"))
+                consumer, key, plan = "", "", ""
+                if caller is not None:
+                    consumer, key, plan = caller.consumer, caller.key_id, caller.plan
+                at = (hour_s, consumer, key, route, version.decode("latin-1"), plan)
                 row = self._rows.setdefault(at, [0, 0, 0, 0, 0])
                 row[0] += number
                 if (kind := _kind(status)) is not None:
@@ -83,13 +86,22 @@ class Tally:
         if self._sent is None and self._rows:
             self._sequence += 1
             taken = [*self._rows][:BATCH_ROWS]
-            rows = tuple(UsageRow(*at, *self._rows.pop(at)) for at in taken)
+            rows = tuple(_row(*at, self._rows.pop(at)) for at in taken)
             self._sent = UsageBatch(self._worker, self._sequence, rows)
         return self._sent
 
     def done(self) -> None:
         """The batch arrived."""
         self._sent = None
+
+
+def _row(
+    hour_s: int, consumer: str, key: str, route: str, version: str, plan: str, counts: list[int]
+) -> UsageRow:
+    requests, refused, throttled, failed, last_s = counts
+    return UsageRow(
+        hour_s, consumer, key, route, version, requests, refused, throttled, failed, last_s, plan
+    )
 
 
 def _kind(status: int) -> int | None:

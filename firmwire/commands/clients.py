@@ -13,7 +13,9 @@ import click
 from firmwire.admin import CURSOR, JSON, LIMIT, REASON, at, group, more, print_json, run, table
 
 clients = group("clients", "Create, list and revoke OAuth clients: what gets access tokens.")
-_COLUMNS = ("client", "consumer", "name", "proves itself by", "grants", "scopes", "bound", "state")
+_COLUMNS = (
+    "client", "consumer", "plan", "name", "proves itself by", "grants", "scopes", "bound", "state",
+)  # fmt: skip
 _METHODS = {
     "basic": "client_secret_basic", "post": "client_secret_post", "key": "private_key_jwt",
     "certificate": "self_signed_tls_client_auth", "none": "none",
@@ -29,6 +31,7 @@ _GRANTS = {"client": "client_credentials", "person": "authorization_code"}
 @click.option("--for", "acts", type=click.Choice([*_GRANTS, "both"]), default="client",
               show_default=True, help="For itself, or people who sign in.")  # fmt: skip
 @click.option("--redirect", "redirects", multiple=True, help="Where people are sent back to.")
+@click.option("--plan", default="", help="One its consumer subscribes to; else the default.")
 @click.option("--scope", "scopes", multiple=True, help="May be repeated; none is all of the plan.")
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="File with its public keys, for --by key.")  # fmt: skip
@@ -54,7 +57,7 @@ def create(url: str | None, /, consumer: str, as_json: bool, **told: Any) -> Non
             consumer=consumer, name=told["name"], method=_METHODS[told["by"]],  # type: ignore[arg-type]
             grants=tuple(grants), redirect_uris=told["redirects"], scopes=told["scopes"],  # type: ignore[arg-type]
             keys=tuple(keys), certificate=told["thumbprint"], bound=told["bound"] or "",
-            reason=told["reason"],
+            plan=told["plan"], reason=told["reason"],
         )  # fmt: skip
         return await identity_calls.create_client(control, draft)
 
@@ -114,7 +117,7 @@ def revoke(url: str | None, client_id: str, reason: str, as_json: bool) -> None:
 def _table(rows: Any, *, to_error: bool = False) -> None:
     shown = [
         (
-            c.id, c.consumer, c.name, c.method, " ".join(c.grants),
+            c.id, c.consumer, c.plan or "default", c.name, c.method, " ".join(c.grants),
             " ".join(c.scopes) or "all of the plan", c.bound or "-",
             f"revoked {at(c.revoked_at)}" if c.revoked_at else "active",
         )

@@ -1,4 +1,4 @@
-"""This file exists to keep consumers from the command line: who calls, and on which plan.
+"""This file exists to keep consumers from the command line: who calls, and on which plans.
 
 Owns   the words on the terminal; the work is the control plane's.
 Fails  with the problem the control plane answered, and a status of 1.
@@ -11,7 +11,7 @@ import click
 from firmwire.admin import CURSOR, JSON, LIMIT, REASON, group, more, print_json, run, table
 
 consumers = group("consumers", "List, find, make and remove consumers: who calls the APIs.")
-_COLUMNS = ("consumer", "plan", "owner", "contact", "tenant")
+_COLUMNS = ("consumer", "plans", "owner", "contact", "tenant")
 
 
 @consumers.command(name="list")
@@ -62,25 +62,44 @@ def show(url: str | None, name: str, as_json: bool) -> None:
 
 @consumers.command(name="set")
 @click.argument("name")
-@click.option("--plan", help="What it may and how much; needed for a new one.")
+@click.option("--plan", "plans", multiple=True, help="What it may and how much; needed for a new "
+              "one. Repeatable: the first is for keys that name none.")  # fmt: skip
 @click.option("--owner", help="Who answers for it.")
 @click.option("--contact", help="How to reach them.")
 @click.option("--tenant", help="The client or office it is.")
 @REASON
 @JSON
 @click.pass_obj
-def set_(url: str | None, /, name: str, plan: str | None, as_json: bool, **told: Any) -> None:
+def set_(url: str | None, /, name: str, plans: tuple[str, ...], as_json: bool, **told: Any) -> None:
     """Make a consumer, or change what is told of it; the rest stays."""
 
     async def work(control: Any) -> Any:
-        on = plan or (await control.consumer(name)).plan
-        return await control.set_consumer(name, on, **told)
+        on = dict.fromkeys(plans) or (await control.consumer(name)).plans
+        return await control.set_consumer(name, *on, **told)
 
-    seen = run(url, work)
-    if as_json:
-        print_json(seen)
-    else:
-        _table((seen,))
+    _shown(run(url, work), as_json)
+
+
+@consumers.command()
+@click.argument("name")
+@click.argument("plan")
+@REASON
+@JSON
+@click.pass_obj
+def subscribe(url: str | None, name: str, plan: str, reason: str, as_json: bool) -> None:
+    """Let NAME have keys for PLAN as well; its first plan stays the default."""
+    _shown(run(url, lambda c: c.subscribe(name, plan, reason=reason)), as_json)
+
+
+@consumers.command()
+@click.argument("name")
+@click.argument("plan")
+@REASON
+@JSON
+@click.pass_obj
+def unsubscribe(url: str | None, name: str, plan: str, reason: str, as_json: bool) -> None:
+    """Take PLAN from NAME; refused while a key, a client or an issuer is for it."""
+    _shown(run(url, lambda c: c.unsubscribe(name, plan, reason=reason)), as_json)
 
 
 @consumers.command()
@@ -102,6 +121,14 @@ def _listed(url: str | None, /, as_json: bool, **asked: Any) -> None:
     more(page.next_cursor)
 
 
+def _shown(seen: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(seen)
+    else:
+        _table((seen,))
+
+
 def _table(rows: Any) -> None:
     empty = "No such consumers. Make one: firmwire consumers set NAME --plan PLAN"
-    table(_COLUMNS, [(c.name, c.plan, c.owner, c.contact, c.tenant) for c in rows], empty=empty)
+    shown = [(c.name, " ".join(c.plans), c.owner, c.contact, c.tenant) for c in rows]
+    table(_COLUMNS, shown, empty=empty)

@@ -11,13 +11,14 @@ import click
 from firmwire.admin import JSON, REASON, at, group, print_json, run, table
 
 issuers = group("issuers", "Add, list and remove issuers whose access tokens count here.")
-_COLUMNS = ("issuer", "audience", "as consumer", "scopes", "types", "keys", "fetched")
+_COLUMNS = ("issuer", "audience", "as consumer", "plan", "scopes", "types", "keys", "fetched")
 
 
 @issuers.command()
 @click.argument("issuer")
 @click.option("--audience", required=True, help="What its tokens must be meant for.")
 @click.option("--consumer", required=True, help="As whom its tokens come.")
+@click.option("--plan", default="", help="One its consumer subscribes to; else the default.")
 @click.option("--jwks", help="Address of its keys; by default found by discovery.")
 @click.option("--scope", "scopes", multiple=True, help="At most these; none is all of the plan.")
 @click.option("--type", "types", multiple=True, default=("at+jwt",), show_default=True,
@@ -35,7 +36,7 @@ def add(url: str | None, /, issuer: str, as_json: bool, **told: Any) -> None:
         draft = IssuerDraft(
             issuer=issuer, audience=told["audience"], consumer=told["consumer"],
             jwks_uri=told["jwks"], scopes=told["scopes"], types=told["types"],
-            reason=told["reason"],
+            plan=told["plan"], reason=told["reason"],
         )  # fmt: skip
         return await identity_calls.set_issuer(control, draft)
 
@@ -83,8 +84,9 @@ def remove(url: str | None, issuer: str, reason: str) -> None:
 def _table(rows: Any) -> None:
     shown = [
         (
-            i.issuer, i.audience, i.consumer, " ".join(i.scopes) or "all of the plan",
-            " ".join(i.types), " ".join(i.keys), at(i.fetched_at),
+            i.issuer, i.audience, i.consumer, i.plan or "default",
+            " ".join(i.scopes) or "all of the plan", " ".join(i.types), " ".join(i.keys),
+            at(i.fetched_at),
         )
         for i in rows
     ]  # fmt: skip

@@ -12,12 +12,14 @@ import click
 from firmwire.admin import CURSOR, JSON, LIMIT, REASON, at, group, more, print_json, run, table
 
 keys = group("keys", "Create, find, rotate, shorten and revoke API keys.")
-_COLUMNS = ("id", "consumer", "key", "state", "scopes", "version", "ends", "last used", "label")
+_COLUMNS = (
+    "id", "consumer", "plan", "key", "state", "scopes", "version", "ends", "last used", "label",
+)  # fmt: skip
 
 
 @keys.command()
 @click.argument("consumer")
-@click.option("--plan", help="Make the consumer, or move it, to this plan: internal, partner, ...")
+@click.option("--plan", help="One its consumer subscribes to; a new one is made on it.")
 @click.option("--scope", "scopes", multiple=True, help="May be repeated; none is all of the plan.")
 @click.option("--test", "environment", flag_value="test", help="A test key (fw_test_...).")
 @click.option("--network", "networks", multiple=True, help="CIDR the key works from; repeatable.")
@@ -45,9 +47,10 @@ def create(
 
     async def work(control: Any) -> Any:
         if plan is not None:
-            await control.set_consumer(consumer, plan, reason=reason)
+            await _there(control, consumer, plan, reason)
         return await control.create_key(
             consumer,
+            plan=plan or "",
             scopes=scopes,
             environment=environment or "live",
             networks=networks,
@@ -204,6 +207,18 @@ def why(
     Console().print(tree)
 
 
+async def _there(control: Any, consumer: str, plan: str, reason: str) -> None:
+    """The consumer is made when there is none; to subscribe is a decision of its own."""
+    from contracts.problem import Fault, Problem
+
+    try:
+        await control.consumer(consumer)
+    except Problem as problem:
+        if problem.fault is not Fault.NOT_FOUND:
+            raise
+        await control.set_consumer(consumer, plan, reason=reason)
+
+
 def _listed(url: str | None, /, as_json: bool, **asked: Any) -> None:
     page = run(url, lambda c: c.keys(**asked))
     if as_json:
@@ -232,7 +247,7 @@ def _show_made(made: Any, as_json: bool) -> None:
 
 def _table(rows: tuple[Any, ...], *, to_error: bool = False) -> None:
     shown = [
-        (row.id, row.consumer, f"{row.display}…", row.state,
+        (row.id, row.consumer, row.plan or "default", f"{row.display}…", row.state,
          " ".join(row.scopes) or "all of the plan", row.version or "plan's",
          at(row.expires_at), at(row.last_used_at), row.label)
         for row in rows

@@ -11,6 +11,7 @@ import click
 
 from firmwire.admin import CURSOR, JSON, LIMIT, REASON, at, group, more, print_json, run, table
 
+PLAN = click.option("--plan", default="", help="One of its plans; the default when left out.")
 quotas = group("quotas", "See what a consumer used of its limits; reset and raise them.")
 
 
@@ -19,19 +20,25 @@ quotas = group("quotas", "See what a consumer used of its limits; reset and rais
 @JSON
 @click.pass_obj
 def show(url: str | None, consumer: str, as_json: bool) -> None:
-    """The limits of CONSUMER, and what is used of its quotas."""
-    _shown(run(url, lambda c: c.quota(consumer)), as_json)
+    """The limits of CONSUMER on each of its plans, and what is used of its quotas."""
+    seen = run(url, lambda c: c.quotas(consumer))
+    if as_json:
+        print_json(seen)
+        return
+    for one in seen:
+        _shown(one, as_json)
 
 
 @quotas.command()
 @click.argument("consumer")
 @click.option("--limit", default="", help="Its name; all of the plan when left out.")
+@PLAN
 @REASON
 @JSON
 @click.pass_obj
-def reset(url: str | None, consumer: str, limit: str, reason: str, as_json: bool) -> None:
+def reset(url: str | None, /, consumer: str, as_json: bool, **told: str) -> None:
     """Forget what was counted of CONSUMER, on every data plane within a second."""
-    _shown(run(url, lambda c: c.reset_quota(consumer, limit=limit, reason=reason)), as_json)
+    _shown(run(url, lambda c: c.reset_quota(consumer, **told)), as_json)
 
 
 @quotas.command(name="raise")
@@ -40,6 +47,7 @@ def reset(url: str | None, consumer: str, limit: str, reason: str, as_json: bool
 @click.argument("amount", type=click.IntRange(0))
 @click.option("--hours", default=24.0, show_default=True,
               type=click.FloatRange(0, 2208, min_open=True), help="For how long.")  # fmt: skip
+@PLAN
 @REASON
 @JSON
 @click.pass_obj
@@ -49,6 +57,7 @@ def raise_(
     limit: str,
     amount: int,
     hours: float,
+    plan: str,
     reason: str,
     as_json: bool,
 ) -> None:
@@ -57,7 +66,7 @@ def raise_(
     from gateway.control.shapes import QuotaRaise
 
     until = clock.now() + timedelta(hours=hours) if amount else None
-    told = QuotaRaise(limit=limit, amount=amount, until=until, reason=reason)
+    told = QuotaRaise(plan=plan, limit=limit, amount=amount, until=until, reason=reason)
     _shown(run(url, lambda c: c.raise_limit(consumer, told)), as_json)
 
 
@@ -75,7 +84,7 @@ def _shown(seen: Any, as_json: bool) -> None:
         )
         for one in seen.limits
     ]
-    click.echo(f"{seen.consumer} is on the plan {seen.plan}.", err=True)
+    click.echo(f"{seen.consumer} on the plan {seen.plan}:", err=True)
     columns = ("limit", "says", "used", "raised to", "resets")
     empty = "Its plan has no limits; those of the routes count."
     table(columns, rows, empty=empty, numbers=("used", "resets"))

@@ -16,7 +16,7 @@ from chassis import clock, problems
 from contracts.problem import Problem
 from gateway.console.chart import chart
 from gateway.console.frame import HOME, Asked, form, go, page, signed_in
-from gateway.control import audit, key_store, quota_store, store, usage_store
+from gateway.control import audit, key_store, quota_store, store, subscriptions, usage_store
 from gateway.control.asked import actor, database, publisher
 from gateway.control.rows import invalid
 from gateway.control.shapes import ConsumerDraft, PlanDraft, QuotaRaise, QuotaReset
@@ -76,10 +76,22 @@ async def change(request: Asked, name: FromPath[str]) -> Response[str]:
     return await _save(request, name, await form(request), known=True)
 
 
+@post(f"{CONSUMERS}/{{name:str}}/subscribe", status_code=303, **_may("consumers:write"))
+async def subscribe(request: Asked, name: FromPath[str]) -> Response[str]:
+    return await _subscribed(request, name, store.subscribe, "subscribed")
+
+
+@post(f"{CONSUMERS}/{{name:str}}/unsubscribe", status_code=303, **_may("consumers:write"))
+async def unsubscribe(request: Asked, name: FromPath[str]) -> Response[str]:
+    return await _subscribed(request, name, store.unsubscribe, "unsubscribed")
+
+
 @post(f"{CONSUMERS}/{{name:str}}/reset", status_code=303, **_may("quotas:write"))
 async def reset(request: Asked, name: FromPath[str]) -> Response[str]:
     told = await form(request)
-    draft = QuotaReset(limit=told.get("limit", ""), reason=told.get("reason", ""))
+    draft = QuotaReset(
+        plan=told.get("plan", ""), limit=told.get("limit", ""), reason=told.get("reason", "")
+    )
     try:
         await publisher(request).change(lambda c: quota_store.reset(c, name, draft, actor(request)))
     except Problem as problem:
@@ -97,7 +109,8 @@ async def raise_limit(request: Asked, name: FromPath[str]) -> Response[str]:
         if not days.isdigit() or int(days) not in dict(RAISED_FOR):
             raise invalid("/days", "is none of those offered")
         draft = QuotaRaise(
-            limit=told.get("limit", ""), amount=int(amount), reason=told.get("reason", ""),
+            plan=told.get("plan", ""), limit=told.get("limit", ""), amount=int(amount),
+            reason=told.get("reason", ""),
             until=clock.now() + timedelta(days=int(days)) if int(amount) else None,
         )  # fmt: skip
         await publisher(request).change(
@@ -113,7 +126,7 @@ async def plans(request: Asked) -> Response[str]:
     def look(connection: Connection) -> dict[str, Any]:
         return {
             "plans": store.plans_page(connection, 500, None).items,
-            "counts": store.consumers_by_plan(connection),
+            "counts": subscriptions.by_plan(connection),
         }
 
     return page(request, "plans.html", **await database(request).read(look))
@@ -144,20 +157,36 @@ async def change_plan(request: Asked, name: FromPath[str]) -> Response[str]:
 async def _save(
     request: Asked, name: str, told: dict[str, str], *, known: bool = False
 ) -> Response[str]:
-    wanted = {"plan": told.get("plan", ""), "reason": told.get("reason", "")}
+    default = told.get("plan", "")
+    wanted = {"plans": [default], "reason": told.get("reason", "")}
     wanted |= {field: told.get(field, "") for field in _TOLD}
     try:
         msgspec.convert(name, Name)
         draft = msgspec.convert(wanted, ConsumerDraft)
-        await publisher(request).change(
-            lambda c: store.put_consumer(c, name, draft, actor(request))
-        )
+
+        def work(connection: Connection) -> None:
+            plans = store.consumer_of(connection, name).plans if known else ()
+            all_of_them = (default, *(plan for plan in plans if plan != default))
+            full = msgspec.structs.replace(draft, plans=all_of_them)
+            store.put_consumer(connection, name, full, actor(request))
+
+        await publisher(request).change(work)
     except (Problem, msgspec.ValidationError) as error:
         problem = problems.problem(error)
         if known:
             return await _consumer(request, name, problem)
         return await _new(request, told, problem)
     return go(f"{CONSUMERS}/{name}", "saved")
+
+
+async def _subscribed(request: Asked, name: str, do: Any, done: str) -> Response[str]:
+    told = await form(request)
+    plan, reason = told.get("plan", ""), told.get("reason", "")
+    try:
+        await publisher(request).change(lambda c: do(c, name, plan, reason, actor(request)))
+    except Problem as problem:
+        return await _consumer(request, name, problem)
+    return go(f"{CONSUMERS}/{name}", done)
 
 
 async def _new(
@@ -177,11 +206,11 @@ async def _consumer(request: Asked, name: str, problem: Problem | None = None) -
         begin = since.replace(minute=0)
         return {
             "consumer": seen,
-            "plan": store.plan_of(connection, seen.plan),
+            "held": [store.plan_of(connection, plan) for plan in seen.plans],
             "plans": store.plans_page(connection, 500, None).items,
             "keys": key_store.keys_page(connection, limit=100, owner=name).items,
             "used": usage_store.by_hour(connection, begin, until, consumer=name),
-            "quota": quota_store.quota_of(connection, name),
+            "quotas": quota_store.quotas_of(connection, name),
             "versions": usage_store.by_version(connection, begin, until, name),
             "trail": audit.entries(connection, limit=20, subject=name).items,
         }
@@ -213,4 +242,7 @@ async def _plan(request: Asked, name: str, problem: Problem | None = None) -> Re
     return page(request, "plan.html", status, problem=problem, **seen)
 
 
-HANDLERS = (consumers, make, new, consumer, change, reset, raise_limit, plans, plan, change_plan)
+HANDLERS = (
+    consumers, make, new, consumer, change, subscribe, unsubscribe, reset, raise_limit, plans, plan,
+    change_plan,
+)  # fmt: skip

@@ -178,6 +178,7 @@ def _draft(told: dict[str, str]) -> KeyDraft:
     return msgspec.convert(
         {
             "consumer": told.get("consumer", ""),
+            "plan": told.get("plan", ""),
             "environment": told.get("environment", "live"),
             "scopes": told.get("scopes", "").split(),
             "networks": told.get("networks", "").replace(",", " ").split(),

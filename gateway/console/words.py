@@ -22,6 +22,8 @@ DONE = {
     "removed": "Removed.",
     "reset": "The counters were reset.",
     "raised": "The limit was raised.",
+    "subscribed": "Subscribed: keys may be made for the plan.",
+    "unsubscribed": "The plan is taken from it.",
 }
 
 

@@ -89,6 +89,26 @@ async def remove_consumer(request: Asked, name: FromPath[str], reason: FromQuery
     await publisher(request).change(lambda c: store.remove_consumer(c, name, reason, who))
 
 
+@put("/consumers/{name:str}/plans/{plan:str}", opt={"action": "consumers:write"})
+async def subscribe(
+    request: Asked, name: FromPath[str], plan: FromPath[str], reason: FromQuery[str] = ""
+) -> ConsumerView:
+    """One plan more; the first one stays the default."""
+    who = actor(request)
+    return await publisher(request).change(lambda c: store.subscribe(c, name, plan, reason, who))
+
+
+@delete(
+    "/consumers/{name:str}/plans/{plan:str}", status_code=200, opt={"action": "consumers:write"}
+)
+async def unsubscribe(
+    request: Asked, name: FromPath[str], plan: FromPath[str], reason: FromQuery[str] = ""
+) -> ConsumerView:
+    """Refused while a key, a client or an issuer is for the plan."""
+    who = actor(request)
+    return await publisher(request).change(lambda c: store.unsubscribe(c, name, plan, reason, who))
+
+
 @get("/routes", opt={"action": "routes:read"})
 async def routes(request: Asked) -> Page[Route]:
     return Page(publisher(request).snapshot.routes)
@@ -117,8 +137,8 @@ admin = Router(
     path="/admin/v1",
     route_handlers=[
         plans, plan, set_plan, remove_plan, consumers, consumer, set_consumer, remove_consumer,
-        routes, *api_keys.HANDLERS, *api_audit.HANDLERS, *api_identity.HANDLERS,
-        *api_quotas.HANDLERS, *api_usage.HANDLERS, *api_versions.HANDLERS,
+        subscribe, unsubscribe, routes, *api_keys.HANDLERS, *api_audit.HANDLERS,
+        *api_identity.HANDLERS, *api_quotas.HANDLERS, *api_usage.HANDLERS, *api_versions.HANDLERS,
         *api_state.HANDLERS, *api_vendors.HANDLERS,
     ],
     guards=[only_admins],

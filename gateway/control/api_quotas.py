@@ -8,14 +8,16 @@ import msgspec
 from litestar import get, post
 from litestar.params import FromPath, RawBody
 
+from contracts.paging import Page
 from gateway.control import quota_store as store
 from gateway.control.asked import Asked, actor, database, publisher
 from gateway.control.shapes import QuotaRaise, QuotaReset, QuotaView
 
 
 @get("/quotas/{consumer:str}", opt={"action": "quotas:read"})
-async def quota(request: Asked, consumer: FromPath[str]) -> QuotaView:
-    return await database(request).read(lambda c: store.quota_of(c, consumer))
+async def quotas(request: Asked, consumer: FromPath[str]) -> Page[QuotaView]:
+    """One for each of its plans, the default first."""
+    return Page(await database(request).read(lambda c: store.quotas_of(c, consumer)))
 
 
 @post("/quotas/{consumer:str}/reset", status_code=200, opt={"action": "quotas:write"})
@@ -32,4 +34,4 @@ async def raise_limit(request: Asked, consumer: FromPath[str], body: RawBody) ->
     return await publisher(request).change(lambda c: store.raise_limit(c, consumer, data, who))
 
 
-HANDLERS = (quota, reset, raise_limit)
+HANDLERS = (quotas, reset, raise_limit)

@@ -112,5 +112,5 @@ def _first_start(connection: Connection, home: Path) -> None:
     for name, draft in FIRST_PLANS.items():
         store.put_plan(connection, name, draft, _SYSTEM)
     store.put_consumer(
-        connection, "operator", ConsumerDraft(plan="internal", reason="first start"), _SYSTEM
+        connection, "operator", ConsumerDraft(plans=("internal",), reason="first start"), _SYSTEM
     )

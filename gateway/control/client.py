@@ -68,15 +68,17 @@ class ControlClient:
     async def set_consumer(
         self,
         name: str,
-        plan: str,
-        *,
+        *plans: str,
         owner: str | None = None,
         contact: str | None = None,
         tenant: str | None = None,
         reason: str = "",
     ) -> ConsumerView:
-        """Make it, or move it to another plan; what is left out stays as it was."""
-        draft = ConsumerDraft(plan=plan, owner=owner, contact=contact, tenant=tenant, reason=reason)
+        """Make it, or change its plans, the first of which is the default; what is left out of
+        the rest stays as it was."""
+        draft = ConsumerDraft(
+            plans=plans, owner=owner, contact=contact, tenant=tenant, reason=reason
+        )
         return await self._send("PUT", f"/consumers/{name}", ConsumerView, draft)
 
     async def plan(self, name: str) -> PlanView:
@@ -104,6 +106,16 @@ class ControlClient:
     async def consumer(self, name: str) -> ConsumerView:
         return await self._get(f"/consumers/{name}", ConsumerView)
 
+    async def subscribe(self, name: str, plan: str, *, reason: str = "") -> ConsumerView:
+        """One plan more."""
+        path = f"/consumers/{name}/plans/{plan}"
+        return await self._ask("PUT", path, ConsumerView, query={"reason": reason})
+
+    async def unsubscribe(self, name: str, plan: str, *, reason: str = "") -> ConsumerView:
+        """CONFLICT while something is for it."""
+        path = f"/consumers/{name}/plans/{plan}"
+        return await self._ask("DELETE", path, ConsumerView, query={"reason": reason})
+
     async def remove_consumer(self, name: str, *, reason: str = "") -> None:
         await self._remove(f"/consumers/{name}", reason)
 
@@ -111,6 +123,7 @@ class ControlClient:
         self,
         consumer: str,
         *,
+        plan: str = "",
         scopes: tuple[str, ...] = (),
         environment: Environment = "live",
         networks: tuple[str, ...] = (),
@@ -121,8 +134,8 @@ class ControlClient:
     ) -> KeyMade:
         """The only reply that holds the key itself."""
         draft = KeyDraft(
-            consumer=consumer, environment=environment, scopes=scopes, networks=networks,
-            expires_at=expires_at, label=label, version=version, reason=reason,
+            consumer=consumer, plan=plan, environment=environment, scopes=scopes,
+            networks=networks, expires_at=expires_at, label=label, version=version, reason=reason,
         )  # fmt: skip
         return await self._send("POST", "/keys", KeyMade, draft)
 
@@ -193,13 +206,15 @@ class ControlClient:
         """What is in force, in the form of the files."""
         return await self._get("/gateway/state", State)
 
-    async def quota(self, consumer: str) -> QuotaView:
-        """Its limits, what was changed of them, what is used."""
-        return await self._get(f"/quotas/{consumer}", QuotaView)
+    async def quotas(self, consumer: str) -> tuple[QuotaView, ...]:
+        """By plan, the default first: limits, what was changed of them, what is used."""
+        return (await self._get(f"/quotas/{consumer}", Page[QuotaView])).items
 
-    async def reset_quota(self, consumer: str, *, limit: str = "", reason: str = "") -> QuotaView:
-        """Forget what was counted, of one limit or of all."""
-        told = QuotaReset(limit=limit, reason=reason)
+    async def reset_quota(
+        self, consumer: str, *, plan: str = "", limit: str = "", reason: str = ""
+    ) -> QuotaView:
+        """Forget what was counted, of one limit or of all of a plan."""
+        told = QuotaReset(plan=plan, limit=limit, reason=reason)
         return await self._send("POST", f"/quotas/{consumer}/reset", QuotaView, told)
 
     async def raise_limit(self, consumer: str, told: QuotaRaise) -> QuotaView:

@@ -174,8 +174,10 @@ def _limits(plan: Plan, route: Route | None) -> Verdict:
 
 
 def _plan(key: KeyView, snapshot: Snapshot) -> Plan:
-    name = next(c.plan for c in snapshot.consumers if c.name == key.consumer)
-    return next(plan for plan in snapshot.plans if plan.name == name)
+    """A key that is dead may name a plan that is no longer subscribed to."""
+    plans = next(one.plans for one in snapshot.consumers if one.name == key.consumer)
+    held = {plan.name: plan for plan in snapshot.plans}
+    return held.get(key.plan) or held[plans[0]]
 
 
 def _branch(name: str, say: str, below: list[Verdict], status: str) -> Verdict:

@@ -19,6 +19,7 @@ from gateway import keys
 from gateway.control import audit, version_store
 from gateway.control.rows import Found, instant, invalid, like, maybe, ms, named, page
 from gateway.control.shapes import KeyDraft, KeyMade, KeyState, KeyView, Rotation
+from gateway.control.subscriptions import plan_for
 from gateway.control.tables import api_key, consumer, plan
 from gateway.snapshot import within
 
@@ -28,14 +29,14 @@ LEAKED = "found in public"
 def create_key(
     connection: Connection, draft: KeyDraft, peppers: keys.Peppers, actor: str
 ) -> KeyMade:
-    """A new key. Its scopes must lie within its consumer's plan."""
-    owner = named(connection, consumer, draft.consumer)
-    if owner is None:
+    """A new key. Its scopes must lie within its plan."""
+    if named(connection, consumer, draft.consumer) is None:
         raise invalid("/consumer", f"there is no consumer {draft.consumer}")
-    granted = frozenset(named(connection, plan, owner.plan).scopes)  # type: ignore[union-attr]
+    its = named(connection, plan, plan_for(connection, draft.consumer, draft.plan))
+    assert its is not None
     for index, scope in enumerate(draft.scopes):
-        if not within(scope, granted):
-            raise invalid(f"/scopes/{index}", f"the plan {owner.plan} does not hold {scope}")
+        if not within(scope, frozenset(its.scopes)):
+            raise invalid(f"/scopes/{index}", f"the plan {its.name} does not hold {scope}")
     for index, network in enumerate(draft.networks):
         try:
             ip_network(network)
@@ -43,7 +44,7 @@ def create_key(
             raise invalid(f"/networks/{index}", str(error)) from error
     if draft.expires_at is not None:
         _in_future(draft.expires_at, "/expires_at")
-    draft = structs.replace(draft, version=_version(connection, draft.version, owner.plan))
+    draft = structs.replace(draft, version=_version(connection, draft.version, its))
     made = _insert_key(connection, peppers, draft, replaces=None)
     audit.append(
         connection, actor=actor, action="key.created", subject=made.key.id,
@@ -110,6 +111,7 @@ def rotate_key(
         expires_at=seen.expires_at,
         label=old.label,
         version=old.version_pin,
+        plan=old.plan,
     )
     made = _insert_key(connection, peppers, draft, replaces=id)
     audit.append(
@@ -212,6 +214,7 @@ def key_view(row: Found) -> KeyView:
         row.label, instant(row.created_ms), maybe(row.expires_ms), maybe(row.revoked_ms),
         row.replaces, maybe(row.last_used_ms),
         "test" if row.display.startswith("fw_test_") else "live", row.version_pin,
+        row.plan,
     )  # fmt: skip
 
 
@@ -266,16 +269,16 @@ def _insert_key(
             expires_ms=None if draft.expires_at is None else ms(draft.expires_at),
             replaces=replaces,
             version_pin=draft.version or "",
+            plan=draft.plan,
         )
     )
     return KeyMade(secret, key_view(_key(connection, id)))
 
 
-def _version(connection: Connection, wanted: str | None, plan_name: str) -> str:
+def _version(connection: Connection, wanted: str | None, its: Found) -> str:
     """The pin of a new key: as told; else none when its plan has a version; else today's head."""
     if wanted is None:
-        its = named(connection, plan, plan_name)
-        return "" if its is not None and its.version_default else versions.head()
+        return "" if its.version_default else versions.head()
     if wanted:
         version_store.known(wanted, "/version", lives=version_store.lives(connection))
     return wanted

@@ -18,9 +18,9 @@ from chassis.database import Database
 from chassis.discovery import plugs
 from contracts.problem import Fault, Problem
 from gateway.control.applied import applied_of
-from gateway.control.quota_store import adjusted_of
-from gateway.control.store import limits_of
-from gateway.control.tables import api_key, consumer, plan, published
+from gateway.control.quota_store import adjusted_all
+from gateway.control.store import consumers_all, limits_of
+from gateway.control.tables import api_key, plan, published
 from gateway.control.version_store import lives
 from gateway.identity import published as identity_published
 from gateway.pipeline import PipeRefused, examine
@@ -167,20 +167,19 @@ class Publisher:
                 for row in connection.execute(select(plan).order_by(plan.c.name))
             ),
             consumers=tuple(
-                Consumer(row.name, row.plan)
-                for row in connection.execute(select(consumer).order_by(consumer.c.name))
+                Consumer(one.name, one.plans) for one in consumers_all(connection)
             ),
             keys=tuple(
                 Key(
                     row.id, bytes(row.digest), row.pepper, row.consumer, tuple(row.scopes),
                     -int(-(row.expires_ms or 0) // 1000), tuple(row.networks),
-                    row.version_pin,
+                    row.version_pin, row.plan,
                 )
                 for row in connection.execute(alive.order_by(api_key.c.id))
             ),
             hosts=hosts[0] if hosts else self._hosts,
             versions=lives(connection),
-            adjusted=adjusted_of(connection),
+            adjusted=adjusted_all(connection),
             issuers=known.issuers,
             clients=known.clients,
             revoked=known.revoked,

@@ -1,8 +1,9 @@
 """This file exists to show a consumer's limits and what is used, to reset counters and to raise.
 
-Owns   the statements on the table adjusted. Synchronous; called inside a transaction.
+Owns   the statements on the table adjusted: what was changed for a consumer on one of its plans.
+       Synchronous; called inside a transaction.
 Fails  NOT_FOUND, or INVALID naming the field. What is used comes from usage by hour: it is a few
-       seconds behind what data planes count, and counts what they let in.
+       seconds behind what data planes count, and counts requests they let in, not what each costs.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,24 +14,33 @@ from sqlalchemy import Connection, func, insert, select, update
 from chassis import clock
 from gateway.control import audit, store
 from gateway.control.limit_words import said
-from gateway.control.rows import invalid
+from gateway.control.rows import Found, invalid
 from gateway.control.shapes import LimitView, QuotaRaise, QuotaReset, QuotaView
+from gateway.control.subscriptions import plan_for
 from gateway.control.tables import adjusted, usage_hour
 from gateway.metering.limit import Adjusted, Limit
+from gateway.metering.periods import bounds
 
 RAISED_DAYS_MOST = 92
 
 
-def quota_of(connection: Connection, name: str) -> QuotaView:
-    """The limits of a consumer's plan, what was changed of them, what is used of quotas."""
-    plan = store.plan_of(connection, store.consumer_of(connection, name).plan)
-    changes = {one.limit: one for one in adjusted_of(connection, name)}
-    now = clock.now()
+def quotas_of(connection: Connection, name: str) -> tuple[QuotaView, ...]:
+    """One for each of a consumer's plans, the default first."""
+    plans = store.consumer_of(connection, name).plans
+    return tuple(quota_of(connection, name, plan) for plan in plans)
+
+
+def quota_of(connection: Connection, name: str, plan: str = "") -> QuotaView:
+    """The limits of one of a consumer's plans, what was changed of them, what is used of quotas."""
+    plan, limits = _limits(connection, name, plan)
+    changes = _changes(connection, name, plan)
+    now_s = int(clock.now().timestamp())
     views = []
-    for limit in plan.limits:
+    for limit in limits:
         change = changes.get(limit.name)
-        live = change is not None and change.amount and change.until_s > now.timestamp()
-        used = _used(connection, name, limit, now)
+        live = change is not None and change.amount and change.until_s > now_s
+        who = {"consumer": name, "plan": plan}
+        used = used_of(connection, limit, who) if set(limit.per) <= {"consumer"} else None
         views.append(
             LimitView(
                 limit.name, limit.kind, said(limit), limit.amount,
@@ -40,37 +50,56 @@ def quota_of(connection: Connection, name: str) -> QuotaView:
                 used=used, resets=change.generation if change else 0,
             )
         )  # fmt: skip
-    return QuotaView(name, plan.name, tuple(views))
+    return QuotaView(name, plan, tuple(views))
 
 
-def adjusted_of(connection: Connection, name: str | None = None) -> tuple[Adjusted, ...]:
-    """For the snapshot: everybody's, or one consumer's."""
-    wanted = select(adjusted).order_by(adjusted.c.consumer, adjusted.c.limit_name)
-    if name is not None:
-        wanted = wanted.where(adjusted.c.consumer == name)
+def adjusted_all(connection: Connection) -> tuple[Adjusted, ...]:
+    """For the snapshot."""
+    columns = adjusted.c
+    wanted = select(adjusted).order_by(columns.consumer, columns.plan, columns.limit_name)
     return tuple(
-        Adjusted(row.consumer, row.limit_name, row.generation, row.amount, row.until_s)
+        Adjusted(row.consumer, row.plan, row.limit_name, row.generation, row.amount, row.until_s)
         for row in connection.execute(wanted)
     )
 
 
+def used_of(connection: Connection, limit: Limit, who: dict[str, str]) -> int | None:
+    """What was let in since the period began or an admin reset it.
+
+    who: whose, by columns of the usage. None for what only data planes know.
+    """
+    counted = _let_in(connection, limit, who)
+    if counted is None:
+        return None
+    begins_s, number = counted
+    change = _changes(connection, who.get("consumer", ""), who.get("plan", "")).get(limit.name)
+    return max(0, number - change.forgiven) if change and change.reset_s >= begins_s else number
+
+
 def reset(connection: Connection, name: str, told: QuotaReset, actor: str) -> QuotaView:
-    """Forget what was counted, of one limit or of all of the plan."""
-    for limit in _chosen(connection, name, told.limit):
-        before = _row(connection, name, limit.name)
-        _put(connection, name, limit.name, generation=before.generation + 1)
+    """Forget what was counted, of one limit or of all of a plan."""
+    plan, limits = _chosen(connection, name, told.plan, told.limit)
+    changes = _changes(connection, name, plan)
+    now_s = int(clock.now().timestamp())
+    for limit in limits:
+        generation = changes[limit.name].generation if limit.name in changes else 0
+        counted = _let_in(connection, limit, {"consumer": name, "plan": plan})
+        _put(
+            connection, name, plan, limit.name, generation=generation + 1,
+            reset_s=now_s, forgiven=counted[1] if counted else 0,
+        )  # fmt: skip
     audit.append(
         connection, actor=actor, action="quota.reset", subject=name, reason=told.reason,
-        after={"limit": told.limit or "all"},
+        after={"plan": plan, "limit": told.limit or "all"},
     )  # fmt: skip
-    return quota_of(connection, name)
+    return quota_of(connection, name, plan)
 
 
 def raise_limit(connection: Connection, name: str, told: QuotaRaise, actor: str) -> QuotaView:
     """Another amount for a while; 0 ends it."""
     if not told.limit:
         raise invalid("/limit", "must be named")
-    (limit,) = _chosen(connection, name, told.limit)
+    plan, (limit, *_) = _chosen(connection, name, told.plan, told.limit)
     now = clock.now()
     if told.amount and told.until is None:
         raise invalid("/until", "must say when it ends")
@@ -78,56 +107,61 @@ def raise_limit(connection: Connection, name: str, told: QuotaRaise, actor: str)
         raise invalid("/until", "must lie ahead, and name its offset")
     if told.until is not None and told.until > now + timedelta(days=RAISED_DAYS_MOST):
         raise invalid("/until", f"at most {RAISED_DAYS_MOST} days; change the plan for longer")
-    before = _row(connection, name, limit.name)
+    change = _changes(connection, name, plan).get(limit.name)
     until_s = int(told.until.timestamp()) if told.until and told.amount else 0
-    _put(connection, name, limit.name, amount=told.amount, until_s=until_s)
+    _put(connection, name, plan, limit.name, amount=told.amount, until_s=until_s)
     audit.append(
         connection, actor=actor, action="quota.raised", subject=name, reason=told.reason,
-        before={"limit": limit.name, "amount": before.amount or limit.amount},
-        after={"limit": limit.name, "amount": told.amount or limit.amount, "until": told.until},
+        before={
+            "plan": plan, "limit": limit.name,
+            "amount": change.amount if change and change.amount else limit.amount,
+        },
+        after={
+            "plan": plan, "limit": limit.name, "amount": told.amount or limit.amount,
+            "until": told.until,
+        },
     )  # fmt: skip
-    return quota_of(connection, name)
+    return quota_of(connection, name, plan)
 
 
-def _chosen(connection: Connection, name: str, limit: str) -> tuple[Limit, ...]:
-    plan = store.plan_of(connection, store.consumer_of(connection, name).plan)
-    found = tuple(one for one in plan.limits if limit in ("", one.name))
+def _limits(connection: Connection, name: str, plan: str) -> tuple[str, tuple[Limit, ...]]:
+    store.consumer_of(connection, name)
+    plan = plan_for(connection, name, plan)
+    return plan, store.plan_of(connection, plan).limits
+
+
+def _chosen(
+    connection: Connection, name: str, plan: str, limit: str
+) -> tuple[str, tuple[Limit, ...]]:
+    plan, limits = _limits(connection, name, plan)
+    found = tuple(one for one in limits if limit in ("", one.name))
     if not found:
-        raise invalid("/limit", f"the plan {plan.name} has no limit {limit or 'at all'}")
-    return found
+        raise invalid("/limit", f"the plan {plan} has no limit {limit or 'at all'}")
+    return plan, found
 
 
-def _row(connection: Connection, name: str, limit: str) -> Adjusted:
-    same = (one for one in adjusted_of(connection, name) if one.limit == limit)
-    return next(same, Adjusted(name, limit))
-
-
-def _put(connection: Connection, name: str, limit: str, **values: int) -> None:
-    here = (adjusted.c.consumer == name) & (adjusted.c.limit_name == limit)
-    if not connection.execute(update(adjusted).where(here).values(**values)).rowcount:
-        connection.execute(insert(adjusted).values(consumer=name, limit_name=limit, **values))
-
-
-def _used(connection: Connection, name: str, limit: Limit, now: datetime) -> int | None:
-    """Of a quota whose period begins with an hour; None for what only data planes know."""
-    begin = _began(limit.period, now)
-    if limit.kind != "quota" or begin is None:
+def _let_in(connection: Connection, limit: Limit, who: dict[str, str]) -> tuple[int, int] | None:
+    """When the running period began, and how many requests since; usage is kept by hour."""
+    if limit.kind != "quota" or limit.period == "minute":
         return None
+    begins_s, _ = bounds(limit.period, clock.now().timestamp())
     columns = usage_hour.c
-    let_in: Any = func.sum(columns.requests - columns.throttled)
-    wanted = select(let_in).where(
-        columns.consumer == name, columns.hour_s >= int(begin.timestamp())
-    )
-    return int(connection.execute(wanted).scalar() or 0)
+    number: Any = func.sum(columns.requests - columns.throttled)
+    wanted = select(number).where(columns.hour_s >= begins_s)
+    for name, value in who.items():
+        wanted = wanted.where(columns[name] == value)
+    return begins_s, int(connection.execute(wanted).scalar() or 0)
 
 
-def _began(period: str, now: datetime) -> datetime | None:
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    day = hour.replace(hour=0)
-    begins = {
-        "hour": hour,
-        "day": day,
-        "month": day.replace(day=1),
-        "year": day.replace(day=1, month=1),
-    }
-    return begins.get(period)
+def _changes(connection: Connection, name: str, plan: str) -> dict[str, Found]:
+    """By limit."""
+    mine = select(adjusted).where(adjusted.c.consumer == name, adjusted.c.plan == plan)
+    return {row.limit_name: row for row in connection.execute(mine)}
+
+
+def _put(connection: Connection, name: str, plan: str, limit: str, **values: int) -> None:
+    columns = adjusted.c
+    here = (columns.consumer == name) & (columns.plan == plan) & (columns.limit_name == limit)
+    if not connection.execute(update(adjusted).where(here).values(**values)).rowcount:
+        at = {"consumer": name, "plan": plan, "limit_name": limit}
+        connection.execute(insert(adjusted).values(**at, **values))

@@ -18,6 +18,7 @@ Origin = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", ma
 Text = Annotated[str, Meta(max_length=500)]
 KeyState = Literal["active", "expired", "revoked"]
 OVERLAP_MOST_S = 90 * 86_400
+PLANS_MOST = 20
 
 
 class PlanDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,34 +51,40 @@ class PlanView(Struct, frozen=True):
 
 
 class ConsumerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """owner: who answers for it. contact: how to reach them. tenant: the client or office it is.
-
-    Left out: as it was.
+    """plans: it subscribes to; the first is for whatever names none. owner: who answers for it.
+    contact: how to reach them. tenant: the client or office it is. These left out: as they were.
     """
 
-    plan: Name
+    plans: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=PLANS_MOST)]
     owner: Text | None = None
     contact: Text | None = None
     tenant: Text | None = None
     reason: Text = ""
 
+    def __post_init__(self) -> None:
+        if len(set(self.plans)) != len(self.plans):
+            raise ValueError("plans: one is named twice")
+
 
 class ConsumerView(Struct, frozen=True):
+    """plans: the first is the default."""
+
     name: str
-    plan: str
+    plans: tuple[str, ...]
     owner: str
     contact: str = ""
     tenant: str = ""
 
 
 class KeyDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """scopes: none means all of the plan. networks: CIDR, none means everywhere.
-
-    version: what it speaks unless a request says otherwise; left out, the plan's, or else today's
-    head, so that no later change surprises its holder.
+    """plan: one of its consumer's; the default when left out. scopes: none means all of the plan.
+    networks: CIDR, none means everywhere. version: what it speaks unless a request
+    says otherwise; left out, the plan's, or else today's head, so that no later change surprises
+    its holder.
     """
 
     consumer: Name
+    plan: str = ""
     environment: Environment = "live"
     scopes: tuple[Scope, ...] = ()
     networks: tuple[str, ...] = ()
@@ -90,7 +97,7 @@ class KeyDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class KeyView(Struct, frozen=True):
     """display: the first 12 characters. state: active, expired or revoked.
 
-    version: pinned; empty follows the plan.
+    version: pinned; empty follows the plan. plan: it is for; empty follows its consumer's default.
     """
 
     id: str
@@ -107,6 +114,7 @@ class KeyView(Struct, frozen=True):
     last_used_at: datetime | None = None
     environment: Environment = "live"
     version: str = ""
+    plan: str = ""
 
 
 class KeyMade(Struct, frozen=True):
@@ -221,16 +229,18 @@ class Applied(Struct, frozen=True):
 
 
 class QuotaReset(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """limit: its name; all of the plan when it is left out."""
+    """limit: its name; all of the plan when it is left out. plan: the default when left out."""
 
     limit: str = ""
+    plan: str = ""
     reason: Text = ""
 
 
 class QuotaRaise(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """amount: instead of the limit's own until then; 0 ends it."""
+    """amount: instead of the limit's own until then; 0 ends it. plan: as for a reset."""
 
     limit: str
+    plan: str = ""
     amount: Annotated[int, Meta(ge=0, le=10**15)]
     until: datetime | None = None
     reason: Text = ""
@@ -253,7 +263,7 @@ class LimitView(Struct, frozen=True):
 
 
 class QuotaView(Struct, frozen=True):
-    """A consumer's limits."""
+    """A consumer's limits under one of its plans."""
 
     consumer: str
     plan: str

@@ -18,7 +18,7 @@ from contracts.problem import Fault, FieldError, Problem
 from gateway.control import audit, store
 from gateway.control.applied import Kind, keep
 from gateway.control.shapes import Change, ConsumerDraft, PlanDraft, Text
-from gateway.control.tables import consumer, plan
+from gateway.control.tables import plan
 from gateway.identity import issuers
 from gateway.identity.issuers import IssuerDraft, IssuerView
 from gateway.pipeline import PipeRefused, examine
@@ -86,10 +86,9 @@ def make_so(
 def current(connection: Connection, now: Snapshot) -> State:
     """What is in force, as files would say it."""
     plans = connection.execute(select(plan).order_by(plan.c.name))
-    consumers = connection.execute(select(consumer).order_by(consumer.c.name))
     return State(
         plans={row.name: _bare(store.plan_view(row)) for row in plans},
-        consumers={row.name: _bare(store.consumer_view(row)) for row in consumers},
+        consumers={view.name: _bare(view) for view in store.consumers_all(connection)},
         upstreams={upstream.name: _bare(upstream) for upstream in now.upstreams},
         routes={route.name: _bare(route) for route in now.routes},
         hosts=now.hosts,
@@ -195,20 +194,24 @@ def _examine(drafts: _Drafts, now: Snapshot, around: Around, wrong: list[FieldEr
             wrong.append(FieldError(f"/routes/{name}/policies", str(refused)))
     plans = {plan.name for plan in now.plans} | set(drafts.plans or {})
     wrong += [
-        FieldError(f"/consumers/{name}/plan", f"there is no plan {draft.plan}")
+        FieldError(f"/consumers/{name}/plans", f"there is no plan {wanted}")
         for name, draft in (drafts.consumers or {}).items()
-        if draft.plan not in plans
+        for wanted in draft.plans
+        if wanted not in plans
     ]
 
 
 def _consumers_there(drafts: _Drafts, now: Snapshot, wrong: list[FieldError]) -> None:
     """Whoever an issuer's tokens come as must be somebody."""
-    there = {consumer.name for consumer in now.consumers} | set(drafts.consumers or {})
-    wrong += [
-        FieldError(f"/issuers/{escaped(name)}/consumer", f"there is no consumer {draft.consumer}")
-        for name, draft in (drafts.issuers or {}).items()
-        if draft.consumer not in there
-    ]
+    there = {consumer.name: consumer.plans for consumer in now.consumers}
+    there |= {name: draft.plans for name, draft in (drafts.consumers or {}).items()}
+    for name, draft in (drafts.issuers or {}).items():
+        at, who = f"/issuers/{escaped(name)}", draft.consumer
+        if who not in there:
+            wrong.append(FieldError(f"{at}/consumer", f"there is no consumer {who}"))
+        elif draft.plan and draft.plan not in there[who]:
+            say = f"{who} does not subscribe to the plan {draft.plan}"
+            wrong.append(FieldError(f"{at}/plan", say))
 
 
 def _plans(connection: Connection, drafts: _Drafts, prune: bool) -> list[Change]:
@@ -219,8 +222,7 @@ def _plans(connection: Connection, drafts: _Drafts, prune: bool) -> list[Change]
         after = {name: _bare(draft) for name, draft in drafts.plans.items()}
         changes += _between("plan", before, after, whole=prune)
     if drafts.consumers is not None:
-        rows = connection.execute(select(consumer).order_by(consumer.c.name))
-        before = {row.name: _bare(store.consumer_view(row)) for row in rows}
+        before = {view.name: _bare(view) for view in store.consumers_all(connection)}
         after = {
             name: before.get(name, {"owner": "", "contact": "", "tenant": ""})
             | {key: value for key, value in _bare(draft).items() if value is not None}
@@ -269,7 +271,8 @@ def _trusted(
 ) -> dict[str, Any]:
     """What files say of an issuer. Where its keys are is found, unless it is said."""
     plain = msgspec.to_builtins(thing)
-    told = {name: plain[name] for name in ("audience", "consumer", "scopes", "types", "jwks_uri")}
+    said = ("audience", "consumer", "plan", "scopes", "types", "jwks_uri")
+    told = {name: plain[name] for name in said}
     told["types"] = [kind.lower() for kind in told["types"]]
     if told["jwks_uri"] is None and before is not None:
         told["jwks_uri"] = before["jwks_uri"]

@@ -37,6 +37,13 @@ consumer = Table(
     Column("contact", String, nullable=False, server_default=""),
     Column("tenant", String, nullable=False, server_default=""),
 )
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("consumer", ForeignKey("consumer.name"), primary_key=True),
+    Column("plan", ForeignKey("plan.name"), primary_key=True),
+    Column("position", Integer, nullable=False),
+)
 api_key = Table(
     "api_key",
     metadata,
@@ -54,6 +61,7 @@ api_key = Table(
     Column("replaces", String),
     Column("last_used_ms", BigInteger),
     Column("version_pin", String, nullable=False, server_default=""),
+    Column("plan", String, nullable=False, server_default=""),
 )
 version_life = Table(
     "version_life",
@@ -72,6 +80,7 @@ usage_hour = Table(
     Column("key", String, primary_key=True),
     Column("route", String, primary_key=True),
     Column("version", String, primary_key=True),
+    Column("plan", String, primary_key=True),
     Column("requests", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("throttled", BigInteger, nullable=False),
@@ -116,10 +125,13 @@ adjusted = Table(
     "adjusted",
     metadata,
     Column("consumer", ForeignKey("consumer.name"), primary_key=True),
+    Column("plan", String, primary_key=True),
     Column("limit_name", String, primary_key=True),
     Column("generation", BigInteger, nullable=False, server_default="0"),
     Column("amount", BigInteger, nullable=False, server_default="0"),
     Column("until_s", BigInteger, nullable=False, server_default="0"),
+    Column("reset_s", BigInteger, nullable=False, server_default="0"),
+    Column("forgiven", BigInteger, nullable=False, server_default="0"),
 )
 applied = Table(
     "applied",

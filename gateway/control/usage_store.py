@@ -40,14 +40,15 @@ def take(connection: Connection, batch: UsageBatch) -> bool:
     rows = [
         {
             "hour_s": row.hour_s, "consumer": row.consumer, "key": row.key, "route": row.route,
-            "version": row.version, **{name: getattr(row, name) for name in _NUMBERS},
+            "version": row.version, "plan": row.plan,
+            **{name: getattr(row, name) for name in _NUMBERS},
         }
         for row in batch.rows
     ]  # fmt: skip
     if rows:
         add: Any = insert(usage_hour)
         more = {name: usage_hour.c[name] + add.excluded[name] for name in _NUMBERS}
-        where = ["hour_s", "consumer", "key", "route", "version"]
+        where = ["hour_s", "consumer", "key", "route", "version", "plan"]
         connection.execute(add.on_conflict_do_update(index_elements=where, set_=more), rows)
     _last_used(connection, batch)
     return True

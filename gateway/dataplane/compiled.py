@@ -22,7 +22,7 @@ from gateway.metering.shared import Shared
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
-from gateway.snapshot import Key, Plan, Snapshot, SnapshotRefused, scopes_of
+from gateway.snapshot import Key, Plan, Snapshot, SnapshotRefused, plans_of, scopes_of
 
 UNROUTED = "-"
 
@@ -166,7 +166,7 @@ class Around:
 
 
 class Row(Struct, frozen=True):
-    """One key of a snapshot, its consumer's plan, and who it makes of a caller."""
+    """One key of a snapshot, its plan, and who it makes of a caller."""
 
     key: Key
     plan: Plan
@@ -175,13 +175,12 @@ class Row(Struct, frozen=True):
 
 def rows(snapshot: Snapshot, peppers: Peppers, before: Mapping[bytes, Row]) -> dict[bytes, Row]:
     """By key hash, taken over from before when nothing changed for them."""
-    plans = {plan.name: plan for plan in snapshot.plans}
-    plan_of = {consumer.name: plans[consumer.plan] for consumer in snapshot.consumers}
+    plans = plans_of(snapshot)
     found: dict[bytes, Row] = {}
     for key in snapshot.keys:
         if key.pepper not in peppers.secrets:
             raise SnapshotRefused(f"key {key.id}: its pepper {key.pepper} is not known here")
-        plan = plan_of[key.consumer]
+        plan = plans[key.consumer, key.plan]
         row = before.get(key.digest)
         if row is None or row.key != key or (row.plan is not plan and row.plan != plan):
             row = Row(key, plan, caller_of(key, plan))
@@ -190,7 +189,7 @@ def rows(snapshot: Snapshot, peppers: Peppers, before: Mapping[bytes, Row]) -> d
 
 
 def caller_of(key: Key, plan: Plan) -> Caller:
-    """A key never may more than its consumer's plan."""
+    """A key never may more than its plan."""
     return Caller(
         Principal(key.consumer, scopes_of(key, plan), "gateway", key.id),
         key.id,

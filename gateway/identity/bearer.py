@@ -14,7 +14,7 @@ from msgspec import Struct
 from contracts.principal import Principal
 from gateway.identity.jose import PublicKey, Signed, Unfit, keys_of, taken_apart
 from gateway.policy import Caller
-from gateway.snapshot import Client, Issuer, Key, Plan, Snapshot, within
+from gateway.snapshot import Client, Issuer, Key, Plan, Snapshot, plans_of, within
 
 LEEWAY_S = 5
 LIFE_MOST_S = 24 * 3_600
@@ -73,7 +73,7 @@ class Bearers:
         self._tokens: dict[bytes, Token] = {}
         self._trusted: dict[str, Trusted] = {}
         self._clients: dict[str, Client] = {}
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[tuple[str, str], Plan] = {}
         self._revoked: frozenset[str] = frozenset()
         self._callers: dict[tuple[Any, ...], Caller] = {}
 
@@ -87,8 +87,7 @@ class Bearers:
             for issuer in snapshot.issuers
         }
         self._clients = {client.id: client for client in snapshot.clients}
-        plans = {plan.name: plan for plan in snapshot.plans}
-        self._plans = {consumer.name: plans[consumer.plan] for consumer in snapshot.consumers}
+        self._plans = plans_of(snapshot)
         self._revoked = frozenset(snapshot.revoked)
         self._callers.clear()
         self.tickets.clear()
@@ -134,22 +133,23 @@ class Bearers:
         if token.jti in self._revoked or token.jti.partition(".")[0] in self._revoked:
             raise Unfit("revoked")
         bound = ""
-        consumer, caps = trusted.issuer.consumer, trusted.issuer.scopes
+        consumer, caps, plan = trusted.issuer.consumer, trusted.issuer.scopes, trusted.issuer.plan
         if not consumer:
             client = self._clients.get(token.client)
             if client is None:
                 raise Unfit("a client nobody knows")
-            consumer, caps, bound = client.consumer, client.scopes, client.bound
+            consumer, caps, plan = client.consumer, client.scopes, client.plan
+            bound = client.bound
         if (bound == "mtls" and not token.certificate) or (bound == "dpop" and not token.jkt):
             raise Unfit("this client's tokens are bound, this one is not")
-        caller = self._caller(token, consumer, caps)
+        caller = self._caller(token, consumer, caps, plan)
         return Ticket(caller, token.until_s, token.certificate, token.jkt)
 
-    def _caller(self, token: Token, consumer: str, caps: tuple[str, ...]) -> Caller:
+    def _caller(self, token: Token, consumer: str, caps: tuple[str, ...], wanted: str) -> Caller:
         who = (token.issuer, token.client, token.subject, token.scopes)
         caller = self._callers.get(who)
         if caller is None:
-            plan = self._plans.get(consumer)
+            plan = self._plans.get((consumer, wanted))
             if plan is None:
                 raise Unfit("a consumer nobody knows")
             name = token.client or token.subject

@@ -1,7 +1,7 @@
 """This file exists to keep the clients of our authorization server: whose they are, what they may.
 
-Owns   the table oauth_client; secrets as hashes. A client belongs to a consumer, whose plan says
-       what its tokens may at most.
+Owns   the table oauth_client; secrets as hashes. A client belongs to a consumer, and one of its
+       plans says what its tokens may at most.
 Fails  NOT_FOUND, INVALID (naming the field), CONFLICT.
 Source RFC 6749 section 2, RFC 7591 section 2 (names of methods), RFC 8252 (native apps' addresses).
 """
@@ -23,6 +23,7 @@ from contracts.problem import Fault, Problem
 from gateway.control import audit
 from gateway.control.rows import instant, invalid, maybe, ms, named, page
 from gateway.control.shapes import Scope, Text
+from gateway.control.subscriptions import plan_for
 from gateway.control.tables import consumer, plan
 from gateway.identity.jose import Unfit, public_key
 from gateway.identity.sessions import hashed
@@ -40,8 +41,9 @@ _WITH_SECRET = ("client_secret_basic", "client_secret_post")
 
 
 class ClientDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """scopes: none means all of the plan. keys: public JWKs, for private_key_jwt. certificate:
-    SHA-256 of the client's certificate, base64url, for mTLS. bound: what its tokens are bound to.
+    """plan: one of the consumer's; the default when left out. scopes: none means all of the plan.
+    keys: public JWKs, for private_key_jwt. certificate: SHA-256 of the client's certificate,
+    base64url, for mTLS. bound: what its tokens are bound to.
     """
 
     consumer: Name
@@ -53,6 +55,7 @@ class ClientDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     keys: tuple[dict[str, Any], ...] = ()
     certificate: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?$")] = ""
     bound: Bound = ""
+    plan: str = ""
     reason: Text = ""
 
 
@@ -67,6 +70,7 @@ class ClientView(Struct, frozen=True):
     bound: str
     created_at: datetime
     revoked_at: datetime | None = None
+    plan: str = ""
 
 
 class ClientMade(Struct, frozen=True):
@@ -135,7 +139,7 @@ def create(connection: Connection, draft: ClientDraft, actor: str) -> ClientMade
             secret=hashed(secret) if secret else None, keys=list(draft.keys),
             certificate=draft.certificate, grants=list(draft.grants),
             redirect_uris=list(draft.redirect_uris), scopes=list(draft.scopes),
-            bound=draft.bound, created_ms=ms(now),
+            bound=draft.bound, created_ms=ms(now), plan=draft.plan,
         )
     )  # fmt: skip
     made = client_of(connection, id)
@@ -184,19 +188,18 @@ def clients_page(
 
 def known(connection: Connection, id: str) -> Client | None:
     """One that may be served."""
-    wanted = (
-        select(client, plan.c.scopes.label("granted"))
-        .join(consumer, consumer.c.name == client.c.consumer)
-        .join(plan, plan.c.name == consumer.c.plan)
-        .where(client.c.id == id, client.c.revoked_ms.is_(None))
-    )
+    wanted = select(client).where(client.c.id == id, client.c.revoked_ms.is_(None))
     row = connection.execute(wanted).one_or_none()
-    return None if row is None else Client(row, tuple(row.granted))
+    if row is None:
+        return None
+    its = named(connection, plan, plan_for(connection, row.consumer, row.plan))
+    return None if its is None else Client(row, tuple(its.scopes))
 
 
 def _fits(connection: Connection, draft: ClientDraft) -> None:
     if named(connection, consumer, draft.consumer) is None:
         raise invalid("/consumer", f"there is no consumer {draft.consumer}")
+    plan_for(connection, draft.consumer, draft.plan)
     if draft.method == "none" and "client_credentials" in draft.grants:
         raise invalid("/grants", "a client without a secret cannot have client_credentials")
     if draft.method == "private_key_jwt" and not draft.keys:
@@ -248,4 +251,5 @@ def _view(row: Row[Any]) -> ClientView:
     return ClientView(
         row.id, row.consumer, row.name, row.method, tuple(row.grants), tuple(row.redirect_uris),
         tuple(row.scopes), row.bound, instant(row.created_ms), maybe(row.revoked_ms),
+        row.plan,
     )  # fmt: skip

@@ -26,6 +26,7 @@ from gateway.control import audit
 from gateway.control.publish import Publisher
 from gateway.control.rows import instant, invalid, maybe, ms, named
 from gateway.control.shapes import Scope, Text
+from gateway.control.subscriptions import plan_for
 from gateway.control.tables import consumer
 from gateway.identity import grants, sessions
 from gateway.identity.jose import keys_of
@@ -43,7 +44,8 @@ Url = Annotated[str, Meta(pattern=r"^https?://[^\s#]{1,400}$")]
 
 class IssuerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """issuer: as its tokens say. audience: what they must be meant for. consumer: as whom they
-    come. jwks_uri: found by discovery when left out. types: `typ` of its tokens, lower case.
+    come; plan: for which of its plans, the default when left out. jwks_uri: found by discovery when
+    left out. types: `typ` of its tokens, lower case.
     """
 
     issuer: Url
@@ -52,6 +54,7 @@ class IssuerDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     jwks_uri: Url | None = None
     scopes: tuple[Scope, ...] = ()
     types: Annotated[tuple[str, ...], Meta(min_length=1)] = ("at+jwt",)
+    plan: str = ""
     reason: Text = ""
 
 
@@ -67,6 +70,7 @@ class IssuerView(Struct, frozen=True):
     keys: tuple[str, ...]
     created_at: datetime
     fetched_at: datetime | None
+    plan: str = ""
 
 
 class IssuerRemoval(Struct, frozen=True, forbid_unknown_fields=True):
@@ -206,11 +210,12 @@ def put(
     """Make or replace."""
     if named(connection, consumer, draft.consumer) is None:
         raise invalid("/consumer", f"there is no consumer {draft.consumer}")
+    plan_for(connection, draft.consumer, draft.plan)
     now_ms = ms(clock.now())
     values = {
         "audience": draft.audience, "jwks_uri": uri, "consumer": draft.consumer,
         "scopes": list(draft.scopes), "types": [kind.lower() for kind in draft.types],
-        "keys": keys, "fetched_ms": now_ms,
+        "keys": keys, "fetched_ms": now_ms, "plan": draft.plan,
     }  # fmt: skip
     before = _row(connection, draft.issuer)
     if before is None:
@@ -268,4 +273,5 @@ def _view(row: Row[Any]) -> IssuerView:
     return IssuerView(
         row.issuer, row.audience, row.consumer, row.jwks_uri, tuple(row.scopes), tuple(row.types),
         tuple(sorted(keys_of(row.keys))), instant(row.created_ms), maybe(row.fetched_ms),
+        row.plan,
     )  # fmt: skip

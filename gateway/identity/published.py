@@ -33,13 +33,13 @@ def known(connection: Connection, settings: ControlSettings) -> Known:
     trusted = tuple(
         Issuer(
             row.issuer, row.audience, _fit(row.keys), tuple(row.types), row.consumer,
-            tuple(row.scopes),
+            tuple(row.scopes), row.plan,
         )
         for row in others
     )  # fmt: skip
     alive = select(client).where(client.c.revoked_ms.is_(None)).order_by(client.c.id)
     clients = tuple(
-        Client(row.id, row.consumer, tuple(row.scopes), row.bound)
+        Client(row.id, row.consumer, tuple(row.scopes), row.bound, row.plan)
         for row in connection.execute(alive)
     )
     token_ms = settings.identity.access_token_s * 1000

@@ -50,6 +50,7 @@ client = Table(
     Column("bound", String, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
+    Column("plan", String, nullable=False, server_default=""),
 )
 grant = Table(
     "oauth_grant",
@@ -117,4 +118,5 @@ issuer = Table(
     Column("keys", JSON, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("fetched_ms", BigInteger),
+    Column("plan", String, nullable=False, server_default=""),
 )

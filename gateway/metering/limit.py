@@ -65,14 +65,15 @@ def repeated(limits: Iterable[Limit]) -> str:
 
 
 class Adjusted(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an admin changed for one consumer. limit: its name, empty for all of its plan.
+    """What an admin changed for one consumer on one plan. limit: its name.
 
     generation: counts resets; what was counted under another is forgotten. amount: instead of the
     limit's own until until_s (Unix seconds); 0 leaves it.
     """
 
     consumer: str
-    limit: str = ""
+    plan: str
+    limit: str
     generation: int = 0
     amount: int = 0
     until_s: int = 0

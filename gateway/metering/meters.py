@@ -37,7 +37,7 @@ class Meters:
         self.shared = shared
         self._gauges: dict[str, Gauge] = {}
         self._calendars: dict[str, Calendar] = {}
-        self._adjusted: dict[str, dict[str, Adjusted]] = {}
+        self._adjusted: dict[tuple[str, ...], dict[str, Adjusted]] = {}
         self._told: tuple[Adjusted, ...] = ()
         self._sweep_at = GAUGES_MOST
         self._swept_ns = -NS
@@ -57,8 +57,8 @@ class Meters:
         self._adjusted = {}
         for one in adjusted:
             if one.amount and one.until_s <= now_s:
-                one = Adjusted(one.consumer, one.limit, one.generation)
-            self._adjusted.setdefault(one.consumer, {})[one.limit] = one
+                one = Adjusted(one.consumer, one.plan, one.limit, one.generation)
+            self._adjusted.setdefault((one.consumer, "plan", one.plan), {})[one.limit] = one
 
     def tick(self) -> None:
         """Once a second: a raise may have ended."""
@@ -77,23 +77,20 @@ class Meters:
         *,
         alone: bool = False,
     ) -> tuple[Gauge, ...]:
-        """owner: who set the limits: the plan, or a route. who: by what `per` may say.
+        """owner: who set the limits: `plan` or `route`, and its name. who: by what `per` may say.
 
         alone: not shared through the store.
         """
-        adjusted = self._adjusted.get(who.get("consumer", ""), {})
+        adjusted = self._adjusted.get((who.get("consumer", ""), *owner), {})
         gauges = []
         for limit in limits:
             generation = 0
             named = [f"{per}={who[per]}" for per in sorted(limit.per)]
             if "consumer" not in limit.per and "key" not in limit.per:
                 named.append(f"of {who.get('plan', '')}")  # many count together: nobody's to reset
-            else:
-                for name in ("", limit.name):
-                    if (one := adjusted.get(name)) is not None:
-                        generation += one.generation
-                        if name and one.amount:
-                            limit = raised(limit, one.amount)
+            elif (one := adjusted.get(limit.name)) is not None:
+                generation = one.generation
+                limit = raised(limit, one.amount) if one.amount else limit
             kind = f"{limit.kind} {limit.period} {'shadow' if limit.shadow else ''}"
             parts = (*owner, kind, limit.name, str(generation))
             gauges.append(self._gauge(limit, parts, named, alone=alone))

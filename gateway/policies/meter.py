@@ -156,7 +156,8 @@ class _Meter:
         if not any(limit.kind == "rate" and not limit.shadow for limit in of_plan + of_route):
             of_route = (*of_route, UNSAID)
         bind = self._meters.bind
-        gauges = bind(of_plan, ("plan",), who) + bind(of_route, ("route", self._route), who)
+        gauges = bind(of_plan, ("plan", who["plan"]), who)
+        gauges += bind(of_route, ("route", self._route), who)
         return Bound(
             tuple(gauge for gauge in gauges if not gauge.limit.shadow),
             tuple(gauge for gauge in gauges if gauge.limit.shadow),

@@ -117,7 +117,8 @@ class Gate:
         self.route: dict[str, Any] = {}
         self.more_routes: tuple[dict[str, Any], ...] = ()
         self.more: dict[str, Any] = {}
-        self.consumers = (Consumer(name="acme", plan="gold"),)
+        self.more_plans: tuple[Plan, ...] = ()
+        self.consumers = (Consumer(name="acme", plans=("gold",)),)
         self.publish()
 
     def row(self, key: str, **more: Any) -> Key:
@@ -128,7 +129,7 @@ class Gate:
     def add_consumer(self, name: str) -> str:
         """Another consumer of the same plan; their key."""
         key = keys.mint("live")
-        self.consumers = (*self.consumers, Consumer(name=name, plan="gold"))
+        self.consumers = (*self.consumers, Consumer(name=name, plans=("gold",)))
         self.key_rows = (*self.key_rows, self.row(key, consumer=name))
         self.publish()
         return key
@@ -151,7 +152,7 @@ class Gate:
                 version=self.version,
                 upstreams=(Upstream(name="system", urls=self.urls, **self.upstream),),
                 routes=(Route(**values), *(Route(**more) for more in self.more_routes)),
-                plans=(self.plan,),
+                plans=(self.plan, *self.more_plans),
                 consumers=self.consumers,
                 keys=self.key_rows,
                 **self.more,

@@ -239,7 +239,7 @@ async def test_every_form_does_what_it_says(visitor, tmp_path, admin):
     assert (await sent("/consumers/ned/raise", limit="month", amount="x")).status_code == 422
     await sent("/consumers/ned/raise", limit="month", amount="2000000", days="7")
     await sent("/consumers/ned/reset", limit="month")
-    month = {one.name: one for one in (await admin.quota("ned")).limits}["month"]
+    month = {one.name: one for one in (await admin.quotas("ned"))[0].limits}["month"]
     assert (month.raised_to, month.resets) == (2_000_000, 1)
     assert (await sent("/plans/partner", scopes="nonsense")).status_code == 422
     before = await admin.plan("partner")

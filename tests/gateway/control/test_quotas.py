@@ -36,12 +36,12 @@ async def published(control, tmp_path):
 async def test_what_is_used_of_a_quota_is_what_was_let_in(admin, ben, control, tmp_path):
     """Throttled calls cost nothing; what only data planes know is not guessed."""
     now_s = int(clock.now().timestamp())
-    row = UsageRow(now_s // 3600 * 3600, ben, "", "process", "", 30, 4, 10, 1, now_s)
+    row = UsageRow(now_s // 3600 * 3600, ben, "", "process", "", 30, 4, 10, 1, now_s, "metered")
     out = Outbound(control, peer="test")
     bearer = {"authorization": f"Bearer {tokens.data_plane(tmp_path)}"}
     await out.send("POST", "/usage", json=UsageBatch("w", 1, (row,)), headers=bearer)
     await out.aclose()
-    seen = {one.name: one for one in (await admin.quota(ben)).limits}
+    seen = {one.name: one for one in (await admin.quotas(ben))[0].limits}
     assert (seen["month"].used, seen["rate"].used) == (20, None)
     assert seen["month"].says == "1,000 a calendar month, for each consumer"
 
@@ -85,7 +85,7 @@ async def test_a_wrong_raise_names_the_field(admin, ben, told, pointer):
     with pytest.raises(Problem) as refused:
         await admin.raise_limit(ben, QuotaRaise(until=until, **told))
     assert pointer == refused.value.errors[0].pointer
-    assert (await admin.quota(ben)).limits[1].raised_to is None
+    assert (await admin.quotas(ben))[0].limits[1].raised_to is None
 
 
 def test_limits_in_words():

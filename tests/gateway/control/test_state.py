@@ -34,7 +34,7 @@ async def test_a_dry_run_tells_and_changes_nothing(admin):
     """Also no audit entry, and no new snapshot."""
     before, trail = await admin.state(), await admin.audit()
     seen = await admin.plan_state(
-        wanted(plans={"trial": TRIAL}, consumers={"ben": {"plan": "trial"}})
+        wanted(plans={"trial": TRIAL}, consumers={"ben": {"plans": ["trial"]}})
     )
     assert told_of(seen) == [("added", "plan", "trial"), ("added", "consumer", "ben")]
     assert before == await admin.state()
@@ -45,7 +45,7 @@ async def test_applying_twice_is_applying_once(admin):
     """The second time: nothing to do, no new version, no audit entry."""
     files = wanted(
         plans={"trial": TRIAL},
-        consumers={"ben": {"plan": "trial", "owner": "Ben"}},
+        consumers={"ben": {"plans": ["trial"], "owner": "Ben"}},
         upstreams={"reports": {"urls": ["http://127.0.0.1:9"]}},
         routes={"invoices": INVOICES},
         hosts=["api.firm.example"],
@@ -78,7 +78,7 @@ async def test_what_is_exported_applies_without_a_change(admin):
 async def test_only_pruning_removes_plans_and_consumers(admin):
     """A consumer that has had keys is never removed by a file; then all of it stays."""
     await admin.set_consumer("ben", "partner")
-    keep = {"acme": {"plan": "internal"}, "operator": {"plan": "internal"}}
+    keep = {"acme": {"plans": ["internal"]}, "operator": {"plans": ["internal"]}}
     assert told_of(await admin.plan_state(wanted(consumers=keep))) == []
     pruned = await admin.apply_state(wanted(prune=True, consumers=keep))
     assert told_of(pruned) == [("removed", "consumer", "ben")]
@@ -96,7 +96,7 @@ async def test_only_pruning_removes_plans_and_consumers(admin):
         ({"plans": {"trial": {"scopes": []}}}, "/plans/trial/scopes"),
         ({"plans": {"trial": TRIAL | {"brust": 1}}}, "/plans/trial/brust"),
         ({"plans": {"trial": TRIAL | {"reason": "x"}}}, "/plans/trial/reason"),
-        ({"consumers": {"ben": {"plan": "gone"}}}, "/consumers/ben/plan"),
+        ({"consumers": {"ben": {"plans": ["gone"]}}}, "/consumers/ben/plans"),
         ({"routes": {"a": INVOICES | {"upstream": "b"}}}, "/routes/a/upstream"),
         ({"routes": {"a": INVOICES | {"policies": {}}}}, "/routes/a/policies"),
         (
@@ -109,7 +109,7 @@ async def test_only_pruning_removes_plans_and_consumers(admin):
 async def test_a_wrong_thing_is_named_and_nothing_is_done(admin, sections, pointer):
     """Beside something right, which stays undone too."""
     before = await admin.state()
-    right = {"consumers": {"zoe": {"plan": "partner"}}}
+    right = {"consumers": {"zoe": {"plans": ["partner"]}}}
     with pytest.raises(Problem) as refused:
         await admin.apply_state(wanted(**(right | sections)))
     assert (Fault.INVALID, pointer) == (refused.value.fault, refused.value.errors[0].pointer)
@@ -157,7 +157,7 @@ async def test_issuers_are_in_files_too(tmp_path, issuer):
         ControlClient(url, admin_token(tmp_path)) as admin,
     ):
         told = {"audience": "https://api.firm.example", "consumer": "ben"}
-        files = wanted(consumers={"ben": {"plan": "partner"}}, issuers={issuer: told})
+        files = wanted(consumers={"ben": {"plans": ["partner"]}}, issuers={issuer: told})
         assert [("added", "consumer", "ben"), ("added", "issuer", issuer)] == told_of(
             await admin.plan_state(files)
         )

@@ -16,7 +16,7 @@ from gateway.usage import Tally, UsageBatch, UsageRow
 
 
 class Somebody:
-    consumer, key_id = "acme", "key_1"
+    consumer, key_id, plan = "acme", "key_1", "gold"
 
 
 def test_a_tally_counts_each_request_once():
@@ -31,7 +31,7 @@ def test_a_tally_counts_each_request_once():
     batch = tally.batch()
     assert batch is tally.batch()
     assert {
-        UsageRow(7200, "acme", "key_1", "system", "2026-11-01", 6, 0, 2, 1, 7203),
+        UsageRow(7200, "acme", "key_1", "system", "2026-11-01", 6, 0, 2, 1, 7203, "gold"),
         UsageRow(7200, "", "", "", "", 1, 1, 0, 0, 7201),
     } == set(batch.rows)
     counts[Somebody, b"", 200] = 1

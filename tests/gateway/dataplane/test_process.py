@@ -51,7 +51,7 @@ class Process:
             upstreams=(Upstream(name="system", urls=(f"http://127.0.0.1:{upstream_port}",)),),
             routes=(Route("system", "/system/v1", "system", policies),),
             plans=(Plan("gold", ("system:*",)),),
-            consumers=(Consumer("acme", "gold"),),
+            consumers=(Consumer("acme", ("gold",)),),
             keys=(Key("key_1", digest, pepper, "acme", ("system:read",)),),
         )
         Shelf(home / "gateway" / "snapshot").keep(encode(snapshot))

@@ -21,7 +21,7 @@ def snapshot(maker, **more) -> Snapshot:
     values = {
         "version": 1,
         "plans": (Plan("gold", ("system:*", "process:time:read")),),
-        "consumers": (Consumer("acme", "gold"),),
+        "consumers": (Consumer("acme", ("gold",)),),
         "issuers": (Issuer("https://issuer.test", "https://api.test", (maker.jwk,)),),
         "clients": (Client("portal", "acme", ("system:read", "experience:*", "process:*")),),
         **more,
@@ -47,6 +47,24 @@ def test_a_good_token_is_its_client_within_its_plan(bearers, maker):
     ticket = bearers.ticket(maker.token(drop=("scope",), sub="kim"))
     assert ticket.caller.principal.actor == "portal/kim"
     assert bearers.ticket(maker.token(scope="")).caller.principal.scopes == frozenset()
+
+
+def test_a_client_and_an_issuer_are_for_one_of_the_plans(maker):
+    """The token's scopes count as far as that plan holds them; its limits are that plan's."""
+    plans = (Plan("gold", ("system:*",)), Plan("tin", ("process:*",)))
+    found = Bearers(lambda: float(maker.now_s), caller_of)
+    for plan, scopes in (("", {"system:read"}), ("tin", {"process:time:read"})):
+        client = Client("portal", "acme", plan=plan)
+        held = (Consumer("acme", ("gold", "tin")),)
+        found.take(snapshot(maker, plans=plans, consumers=held, clients=(client,)))
+        caller = found.ticket(maker.token(scope="system:read process:time:read")).caller
+        assert (caller.principal.scopes, caller.plan) == (scopes, plan or "gold")
+        theirs = Issuer(
+            "https://issuer.test", "https://api.test", (maker.jwk,), consumer="acme", plan=plan
+        )
+        found.take(snapshot(maker, plans=plans, consumers=held, issuers=(theirs,), clients=()))
+        caller = found.ticket(maker.token(scope="system:read process:time:read")).caller
+        assert (caller.principal.scopes, caller.plan) == (scopes, plan or "gold")
 
 
 HEADERS = {

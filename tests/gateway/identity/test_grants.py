@@ -28,7 +28,7 @@ async def store(request, tmp_path):
 
 def _people(connection) -> None:
     control.put_plan(connection, "gold", PlanDraft(scopes=("system:*",)), "test")
-    control.put_consumer(connection, "acme", ConsumerDraft(plan="gold"), "test")
+    control.put_consumer(connection, "acme", ConsumerDraft(plans=("gold",)), "test")
     connection.execute(insert(person).values(id="p1", name="kim", role="user", created_ms=0))
     connection.execute(
         insert(client).values(

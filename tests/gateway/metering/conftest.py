@@ -23,7 +23,7 @@ class Worker:
 
     def bind(self, *limits: Limit, consumer: str = "acme") -> Bound:
         who = {"consumer": consumer, "key": "k", "route": "r", "address": "a", "plan": "p"}
-        return Bound(self.meters.bind(limits, ("plan",), who), ())
+        return Bound(self.meters.bind(limits, ("plan", "p"), who), ())
 
     async def admit(self, bound: Bound, cost: int = 1) -> bool:
         now_ns = self.meters.now_ns()

@@ -142,7 +142,7 @@ async def test_a_generation_begins_anew_for_all_workers(worker_of):
     workers = [worker_of(named()) for _ in range(2)]
     for generation in range(2):
         for worker in workers:
-            worker.meters.adjust((Adjusted(consumer, "rate", generation),))
+            worker.meters.adjust((Adjusted(consumer, "p", "rate", generation),))
         bounds = [worker.bind(limit, consumer=consumer) for worker in workers]
         found = [await workers[n % 2].admit(bounds[n % 2]) for n in range(8)]
         assert sum(found) == 4

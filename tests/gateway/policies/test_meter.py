@@ -188,14 +188,15 @@ async def test_counters_are_reset_and_limits_raised_by_a_snapshot(gate):
     gate.plan = plan(rate(2), quota(100))
     gate.publish()
     assert await statuses(gate, 3) == [200, 200, 429]
-    gate.more = {"adjusted": (Adjusted("acme", "rate", generation=1),)}
+    gate.more = {"adjusted": (Adjusted("acme", "gold", "rate", generation=1),)}
     gate.publish()
     assert await statuses(gate, 3) == [200, 200, 429]
     until_s = int(gate.worker.unix()) + 1000
-    gate.more = {"adjusted": (Adjusted("acme", "rate", 1, amount=5, until_s=until_s),)}
+    gate.more = {"adjusted": (Adjusted("acme", "gold", "rate", 1, amount=5, until_s=until_s),)}
     gate.publish()
     assert (await gate.ask()).headers["ratelimit-policy"].startswith('"rate";q=5;')
-    gate.more = {"adjusted": (Adjusted("acme", "rate", 1, amount=5, until_s=until_s - 2000),)}
+    over = Adjusted("acme", "gold", "rate", 1, amount=5, until_s=until_s - 2000)
+    gate.more = {"adjusted": (over,)}
     gate.publish()
     assert (await gate.ask()).headers["ratelimit-policy"].startswith('"rate";q=2;')
 
