@@ -31,6 +31,7 @@ class Fault(Enum):
     MALFORMED = ("malformed", 400, Retry.NEVER, "The request cannot be read")
     UNAUTHENTICATED = ("unauthenticated", 401, Retry.NEVER, "Who is calling is not proven")
     FORBIDDEN = ("forbidden", 403, Retry.NEVER, "The caller may not do this")
+    NO_SANDBOX = ("no_sandbox", 403, Retry.NEVER, "There is no sandbox behind this address")
     NOT_FOUND = ("not_found", 404, Retry.NEVER, "There is no such thing")
     METHOD_NOT_ALLOWED = (
         "method_not_allowed",

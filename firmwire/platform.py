@@ -151,6 +151,7 @@ class Platform(Struct, frozen=True, kw_only=True):
         return wired | {
             "FIRMWIRE_SYSTEM_INSTANCES": msgspec.json.encode(instances).decode(),
             "FIRMWIRE_PROCESS_ALLOW_SELF_RELEASE": "true",
+            "FIRMWIRE_CONTROL_SANDBOX": "true",
             # A larger firm's lists take more calls, and the vendors' quotas are what they are.
             "FIRMWIRE_PROCESS_MASTER_POLL_S": str(5 * PATIENCE[self.size]),
             "FIRMWIRE_SANDBOX_PORT": str(self.ports.sandbox),
@@ -159,9 +160,7 @@ class Platform(Struct, frozen=True, kw_only=True):
         }
 
 
-def _child(
-    name: str, port: int, ready_path: str = "/ready", after: tuple[str, ...] = ()
-) -> Child:
+def _child(name: str, port: int, ready_path: str = "/ready", after: tuple[str, ...] = ()) -> Child:
     command = serve_command(name)
     return Child(name=name, command=command, port=port, ready_path=ready_path, after=after)
 

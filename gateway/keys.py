@@ -44,7 +44,7 @@ class Peppers(Struct, frozen=True):
 def mint(environment: Environment) -> str:
     """A new key. It is shown once; nobody can read it back from what we keep."""
     number = secrets.randbelow(62**RANDOM_CHARS)
-    body = b"fw_%b_%b" % (environment.encode(), _base62(number, RANDOM_CHARS))
+    body = beginning(environment).encode() + _base62(number, RANDOM_CHARS)
     return (body + b"_" + _checksum(body)).decode()
 
 
@@ -78,6 +78,16 @@ def hasher(pepper: bytes) -> Callable[[bytes], bytes]:
 def display(key: str) -> str:
     """The part that may be shown again: `fw_live_AbCd`."""
     return key[:DISPLAY_CHARS]
+
+
+def beginning(environment: Environment) -> str:
+    """Of every key of that kind."""
+    return f"fw_{environment}_"
+
+
+def is_test(display: str) -> bool:
+    """Of a key we made, by the part that may be shown again."""
+    return display.startswith(beginning("test"))
 
 
 def peppers(home: Path) -> Peppers:

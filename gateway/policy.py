@@ -50,15 +50,15 @@ class Caller:
 
     expires_s: Unix seconds, 0 for never. plan, limits: of its consumer. version_pin: of the key or
     else of its plan, b"" for head. origins, routes: of the pages its plan may be used from, and
-    the names of the routes it is for; none for any.
-    token: proven by an access token, not by a key.
+    the names of the routes it is for; none for any. test: came with a test key, so that it goes to
+    sandboxes only. token: proven by an access token, not by a key.
     free: neither expiry nor networks to look at. tag: for the access log. proof, proof_until_s:
     the signed assertion and until when to reuse it.
     """
 
     __slots__ = (
         "consumer", "expires_s", "free", "key_id", "limits", "networks", "origins", "plan",
-        "principal", "proof", "proof_until_s", "routes", "tag", "token", "version_pin",
+        "principal", "proof", "proof_until_s", "routes", "tag", "test", "token", "version_pin",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class Caller:
         version_pin: bytes = b"",
         origins: frozenset[bytes] = frozenset(),
         routes: frozenset[str] = frozenset(),
+        test: bool = False,
     ) -> None:
         self.principal = principal
         self.consumer = principal.subject
@@ -84,6 +85,7 @@ class Caller:
         self.version_pin = version_pin
         self.origins = origins
         self.routes = routes
+        self.test = test
         self.token = False
         self.free = not expires_s and not networks
         self.tag = b'"consumer":"%b","key":"%b"' % (self.consumer.encode(), key_id.encode())
@@ -232,7 +234,7 @@ class Tools(Struct, frozen=True):
 
     memory: a policy's own table, kept when a snapshot is swapped. callers: by key hash.
     hashers: of keys, by pepper, newest first. monotonic, unix: seconds. share: this worker's.
-    versions: those whose end was announced.
+    versions: those whose end was announced. sandbox: test keys have somewhere to go on this route.
     bearers: who is behind an access token. meters: what counts limits.
     """
 
@@ -247,6 +249,7 @@ class Tools(Struct, frozen=True):
     versions: tuple[Life, ...] = ()
     bearers: "Bearers | None" = None
     meters: "Meters | None" = None
+    sandbox: bool = False
 
 
 class Policy(Struct, frozen=True):

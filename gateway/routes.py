@@ -17,11 +17,14 @@ Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9._-]{0,62}$")]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BODY_LIMIT_BYTES = 2_000_000
+PUBLIC_HOST = "x-forwarded-host"  # told to the gateway's own pages only
 
 
 class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
     """urls: origins that serve the same, e.g. `http://127.0.0.1:9001`. connections: most at once.
 
+    sandbox_origins: where requests of test keys go instead, and only they; none refuses test keys.
+    Equal to urls they say that the whole deployment is a sandbox.
     connect_s, idle_s: seconds to connect, and to keep an unused connection. health: a path that
     answers 2xx while an instance is well, asked every health_every_s seconds; empty asks nothing.
     """
@@ -33,11 +36,25 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
     idle_s: Annotated[float, Meta(gt=0)] = 4.0
     health: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~/-]*)?$")] = ""
     health_every_s: Annotated[float, Meta(ge=0.1)] = 5.0
+    sandbox_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for url in self.urls:
-            if why := _strange(url):
-                raise ValueError(f"urls: {why}, not {url!r}")
+        for name, origins in (("urls", self.urls), ("sandbox_origins", self.sandbox_origins)):
+            for url in origins:
+                if why := _strange(url):
+                    raise ValueError(f"{name}: {why}, not {url!r}")
+        live, sandbox = _origins(self.urls), _origins(self.sandbox_origins)
+        if live & sandbox and live != sandbox:
+            shared = ", ".join(sorted(live & sandbox))
+            raise ValueError(
+                f"sandbox_origins: {shared} serves live keys as well; name origins of a sandbox, "
+                "or exactly those of urls when all of it is one"
+            )
+
+    @property
+    def all_sandbox(self) -> bool:
+        """Test keys and live ones reach the same, which has no live data."""
+        return _origins(self.urls) == _origins(self.sandbox_origins)
 
 
 class Route(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +75,13 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
     public: bool = False
     websocket: bool = False
     origins: tuple[str, ...] = ()
+
+
+def _origins(urls: tuple[str, ...]) -> frozenset[str]:
+    """However they are written."""
+    ports = {"http": 80, "https": 443}
+    parts = [urlsplit(url) for url in urls]
+    return frozenset(f"{p.scheme}://{p.hostname}:{p.port or ports[p.scheme]}" for p in parts)
 
 
 def _strange(url: str) -> str:
@@ -115,15 +139,26 @@ def document_route() -> Route:
     )
 
 
-def portal_route() -> Route:
-    """A partner's own page: any key will do, and shows its own consumer only."""
-    return Route(
-        name="portal",
-        prefix="/portal",
-        upstream="control",
-        policies={"authenticate": {}, "authorise": {"scope": "*"}, "meter": {}},
-        methods=("GET", "HEAD"),
-        deadline_ms=10_000,
+def portal_routes() -> tuple[Route, ...]:
+    """A partner's own page, which any key or token opens, and its sandbox keys: as JSON, and as the
+    page's form. The form takes the key a browser sends by itself, and tells whose page it is from.
+    """
+    some = {"name": "sandbox-keys", "kind": "quota", "amount": 100, "period": "day"}
+    mine: dict[str, dict[str, Any]] = {
+        "authorise": {"scope": "*"}, "meter": {}, "size_limit": {"limit_bytes": 4096},
+        "public_host": {},
+    }  # fmt: skip
+    looking = {**mine, "authenticate": {}}
+    making = {**mine, "authenticate": {"keys_only": True}, "meter": {"limits": [some]}}
+    form = {**making, "authenticate": {"keys_only": True, "forms": True}}
+    return tuple(
+        Route(name, f"/portal{below}", "control", policies, methods, deadline_ms=10_000)
+        for name, below, policies, methods in (
+            ("portal", "", looking, ("GET", "HEAD")),
+            ("portal-keys", "/v1/test-keys", looking, ("GET", "HEAD")),
+            ("portal-keys-made", "/v1/test-keys", making, ("POST", "DELETE")),
+            ("portal-form", "/test-keys", form, ("POST",)),
+        )
     )
 
 

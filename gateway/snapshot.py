@@ -50,7 +50,7 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
     expires_s: Unix seconds, 0 for never. networks: CIDR, none means everywhere.
     version_pin: the version it speaks unless a request says otherwise. plan: one of its consumer's,
-    empty for the default; so it is with an issuer and a client.
+    empty for the default; so it is with an issuer and a client. test: for sandboxes only.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     networks: tuple[str, ...] = ()
     version_pin: str = ""
     plan: str = ""
+    test: bool = False
 
 
 class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,12 +124,12 @@ def plans_of(snapshot: Snapshot) -> dict[tuple[str, str], Plan]:
     return found | {(one.name, ""): plans[one.plans[0]] for one in snapshot.consumers}
 
 
-def scopes_of(key: Key, plan: Plan) -> frozenset[str]:
+def scopes_of(scopes: tuple[str, ...], plan: Plan) -> frozenset[str]:
     """What a key may: its own scopes as far as the plan holds them; all of the plan's for none."""
     granted = frozenset(plan.scopes)
-    if not key.scopes:
+    if not scopes:
         return granted
-    return frozenset(scope for scope in key.scopes if within(scope, granted))
+    return frozenset(scope for scope in scopes if within(scope, granted))
 
 
 def encode(snapshot: Snapshot) -> bytes:

@@ -5,10 +5,11 @@ Owns   the page and its JSON, reached through the gateway with the partner's own
 Fails  UNAUTHENTICATED, FORBIDDEN, NOT_FOUND; JSON for programs, a page for people.
 """
 
-from datetime import timedelta
+import hmac
+from datetime import date, timedelta
 from typing import Any
 
-from litestar import Response, Router, get
+from litestar import Response, get
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
@@ -19,18 +20,31 @@ from chassis import clock, identity
 from contracts.principal import Principal
 from contracts.problem import Fault, Problem
 from gateway.console.chart import chart
+from gateway.console.first_call import OWN, first_call
 from gateway.console.frame import FILES, HEADERS, Asked, page
-from gateway.control import key_store, quota_store, store, usage_store, version_store
-from gateway.control.asked import database
+from gateway.control import (
+    key_store,
+    quota_store,
+    sandbox_keys,
+    store,
+    usage_store,
+    version_store,
+)
+from gateway.control.asked import database, peppers, publisher
 from gateway.control.shapes import KeyView, LimitView, UsageHour, VersionUse
 from gateway.control.version_shapes import VersionView
+from gateway.routes import PUBLIC_HOST
 
 PORTAL = "/portal"
+_STYLE, _ICON = FILES
+LOOKS = {"style": f"{PORTAL}/static/{_STYLE}", "icon": f"{PORTAL}/static/{_ICON}"}
 _OPEN = {"public": True, "operation": "portal"}
 
 
 class Mine(Struct, frozen=True):
-    """What a consumer may know of itself. usage: the last 7 days, by hour."""
+    """What a consumer may know of itself. keys: without sandbox keys that have ended. usage: the
+    last 7 days, by hour.
+    """
 
     consumer: str
     plan: str
@@ -57,13 +71,7 @@ async def only_partners(
 
 @get(PORTAL, opt=_OPEN, guards=[only_partners])
 async def own_page(request: Asked) -> Response[str]:
-    mine = await database(request).read(lambda c: _mine(c, request.state.consumer))
-    until = clock.now()
-    drawn = chart(mine.usage, until - timedelta(days=7), until)
-    return page(
-        request, "partner.html", mine=mine, chart=drawn, key_used=request.state.key,
-        style=f"{PORTAL}/static/{_STYLE}", icon=f"{PORTAL}/static/{_ICON}",
-    )  # fmt: skip
+    return await shown(request)
 
 
 @get(f"{PORTAL}/v1/me", opt=_OPEN, guards=[only_partners])
@@ -81,9 +89,39 @@ async def own_static(name: FromPath[str]) -> Response[bytes]:
     return Response(body, media_type=kind, headers=headers)
 
 
-portal = Router(path="", route_handlers=[own_page, own_data, own_static])
+HANDLERS = (own_page, own_data, own_static)
 
-_STYLE, _ICON = FILES
+
+async def shown(request: Asked, problem: Problem | None = None) -> Response[str]:
+    """The page; problem: why what was asked on it was not done."""
+
+    def look(connection: Connection) -> tuple[Mine, KeyView | None]:
+        found = key_store.find_key(connection, request.state.key)
+        return _mine(connection, request.state.consumer), found
+
+    mine, key = await database(request).read(look)
+    snapshot = publisher(request).snapshot
+    until = clock.now()
+    return page(
+        request, "partner.html", 200 if problem is None else problem.fault.status,
+        mine=mine, key=key, problem=problem, mark=mark(request, clock.now().date()),
+        sandboxed=sandbox_keys.sandboxed(snapshot, publisher(request).own_routes),
+        chart=chart(mine.usage, until - timedelta(days=7), until),
+        call=f"{address(request)}{OWN if key is None else first_call(key, snapshot)}", **LOOKS,
+    )  # fmt: skip
+
+
+def address(request: Asked) -> str:
+    """Of the gateway, as this caller reached it."""
+    scheme = request.headers.get("x-forwarded-proto", "http")
+    return f"{scheme}://{request.headers.get(PUBLIC_HOST, '')}"
+
+
+def mark(request: Asked, day: date) -> str:
+    """What a form of this key's page carries on that day; nobody else can make it."""
+    secrets = peppers(request)
+    said = f"portal form {request.state.consumer} {request.state.key} {day}"
+    return hmac.digest(secrets.secrets[secrets.current], said.encode(), "sha256").hex()
 
 
 def _mine(connection: Connection, name: str) -> Mine:
@@ -95,7 +133,12 @@ def _mine(connection: Connection, name: str) -> Mine:
         plan=quota.plan,
         scopes=store.plan_of(connection, quota.plan).scopes,
         limits=quota.limits,
-        keys=key_store.keys_page(connection, limit=100, owner=name).items,
+        keys=(
+            *key_store.keys_page(connection, limit=100, owner=name, environment="live").items,
+            *key_store.keys_page(
+                connection, limit=100, owner=name, environment="test", state="active"
+            ).items,
+        ),
         usage=usage_store.by_hour(connection, since, until, consumer=name),
         calls=usage_store.by_version(connection, since, until, name),
         # How many others still call a version is nobody's business.

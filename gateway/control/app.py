@@ -17,7 +17,7 @@ from chassis.database import Database, url_of
 from chassis.service import Service, service
 from gateway import tokens as shared
 from gateway.console.app import console
-from gateway.console.partner_pages import portal
+from gateway.console.portal import portal
 from gateway.control import (
     api,
     api_identity,

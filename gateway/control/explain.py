@@ -1,23 +1,24 @@
 """This file exists to tell an admin why a key would be turned away, without sending the request.
 
-Owns   the tree of what the gateway asks of a request, in the order in which it asks.
+Owns   the tree of what the gateway asks of a request, in the order in which it asks. Synchronous;
+       called inside a transaction.
 Fails  never by itself; a key nobody knows is a branch of the tree.
 """
 
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from chassis import clock
 from chassis.versions import head, versions
-from gateway.control.limit_words import said
+from gateway.control import key_store
+from gateway.control.left import limits_of
 from gateway.control.shapes import KeyView, Verdict, WhyDenied
 from gateway.lifecycle import Life
-from gateway.metering.limit import Limit
 from gateway.routes import Route, Table
-from gateway.snapshot import Plan, Snapshot, within
+from gateway.snapshot import Plan, Snapshot, scopes_of, within
 
 Answer = Literal["yes", "no", "unknown"]
 
@@ -36,8 +37,9 @@ class Asked(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     version: str = ""
 
 
-def why_denied(asked: Asked, key: KeyView | None, snapshot: Snapshot) -> WhyDenied:
+def why_denied(connection: Connection, asked: Asked, snapshot: Snapshot) -> WhyDenied:
     """Every question is answered, also after the first no: so that one look mends all."""
+    key = key_store.find_key(connection, asked.key_id)
     path = asked.path.partition("?")[0]
     verdicts = [_host(snapshot)] if snapshot.hosts else []
     methods = Table((route, route) for route in snapshot.routes).find(path.encode()) or {}
@@ -50,8 +52,10 @@ def why_denied(asked: Asked, key: KeyView | None, snapshot: Snapshot) -> WhyDeni
     if key is not None:
         plan = _plan(key, snapshot)
         verdicts.append(_rights(asked, key, plan, route))
+        if key.environment == "test" and route is not None:
+            verdicts.append(_sandbox(route, snapshot))
         verdicts.append(_version(asked, key, plan, snapshot))
-        verdicts.append(_limits(plan, route))
+        verdicts.append(limits_of(connection, key, plan, route, snapshot))
     return _told(verdicts)
 
 
@@ -114,7 +118,7 @@ def _network(client: str, networks: tuple[str, ...]) -> Verdict:
 
 def _rights(asked: Asked, key: KeyView, plan: Plan, route: Route | None) -> Verdict:
     granted = frozenset(plan.scopes)
-    mine = frozenset(s for s in key.scopes if within(s, granted)) if key.scopes else granted
+    mine = scopes_of(key.scopes, plan)
     below = [Verdict("plan", "yes", f"{plan.name} holds {_listed(granted)}")]
     if lost := frozenset(key.scopes) - mine:
         below.append(
@@ -145,6 +149,15 @@ def _scope(name: str, wanted: str, mine: frozenset[str]) -> Verdict:
     return Verdict(name, "yes" if holds else "no", f"{say} is {'' if holds else 'not '}held")
 
 
+def _sandbox(route: Route, snapshot: Snapshot) -> Verdict:
+    """Where a test key goes instead."""
+    upstream = next(one for one in snapshot.upstreams if one.name == route.upstream)
+    if upstream.sandbox_origins:
+        return Verdict("sandbox", "yes", f"goes to {', '.join(upstream.sandbox_origins)}")
+    say = f"a test key, and the upstream {upstream.name} names no sandbox_origins: 403"
+    return Verdict("sandbox", "no", say)
+
+
 def _version(asked: Asked, key: KeyView, plan: Plan, snapshot: Snapshot) -> Verdict:
     """The same order as policies/version.py: header, pin, plan, head."""
     said = (
@@ -161,16 +174,6 @@ def _version(asked: Asked, key: KeyView, plan: Plan, snapshot: Snapshot) -> Verd
     if life.brownout(now_s) is not None:
         return Verdict("version", "no", f"{version} ({whose}) is switched off for a while: 503")
     return Verdict("version", "yes", f"{version} ({whose})")
-
-
-def _limits(plan: Plan, route: Route | None) -> Verdict:
-    """What would be counted; how much of it is used is known where it is counted."""
-    below = [Verdict(f"plan: {limit.name}", "unknown", said(limit)) for limit in plan.limits]
-    meter = route.policies.get("meter", {}) if route is not None else {}
-    if isinstance(meter.get("limits"), list | tuple):
-        own = msgspec.convert(meter["limits"], tuple[Limit, ...])
-        below += [Verdict(f"route: {limit.name}", "unknown", said(limit)) for limit in own]
-    return Verdict("limits", "unknown", "counted where the request arrives: 429", tuple(below))
 
 
 def _plan(key: KeyView, snapshot: Snapshot) -> Plan:

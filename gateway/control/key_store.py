@@ -45,7 +45,7 @@ def create_key(
     if draft.expires_at is not None:
         _in_future(draft.expires_at, "/expires_at")
     draft = structs.replace(draft, version=_version(connection, draft.version, its))
-    made = _insert_key(connection, peppers, draft, replaces=None)
+    made = insert_key(connection, peppers, draft, replaces=None)
     audit.append(
         connection, actor=actor, action="key.created", subject=made.key.id,
         reason=draft.reason, after=made.key,
@@ -113,7 +113,7 @@ def rotate_key(
         version=old.version_pin,
         plan=old.plan,
     )
-    made = _insert_key(connection, peppers, draft, replaces=id)
+    made = insert_key(connection, peppers, draft, replaces=id)
     audit.append(
         connection, actor=actor, action="key.rotated", subject=id, reason=rotation.reason,
         before=seen, after=made.key,
@@ -165,6 +165,7 @@ def keys_page(
     after: str | None = None,
     owner: str | None = None,
     state: KeyState | None = None,
+    environment: keys.Environment | None = None,
     search: str = "",
 ) -> Page[KeyView]:
     """In order of creation. search: in id, consumer, label and the letters shown of the key."""
@@ -173,6 +174,9 @@ def keys_page(
         wanted = wanted.where(api_key.c.consumer == owner)
     if state is not None:
         wanted = wanted.where(_in_state(state))
+    if environment is not None:
+        begins = keys.beginning(environment)
+        wanted = wanted.where(api_key.c.display.startswith(begins, autoescape=True))
     if search:
         columns = (api_key.c.id, api_key.c.consumer, api_key.c.label, api_key.c.display)
         # A whole key that was pasted is found by what we may show of it.
@@ -213,7 +217,7 @@ def key_view(row: Found) -> KeyView:
         row.id, row.consumer, row.display, state, tuple(row.scopes), tuple(row.networks),
         row.label, instant(row.created_ms), maybe(row.expires_ms), maybe(row.revoked_ms),
         row.replaces, maybe(row.last_used_ms),
-        "test" if row.display.startswith("fw_test_") else "live", row.version_pin,
+        "test" if keys.is_test(row.display) else "live", row.version_pin,
         row.plan,
     )  # fmt: skip
 
@@ -248,9 +252,10 @@ def _changed(
     return after
 
 
-def _insert_key(
+def insert_key(
     connection: Connection, peppers: keys.Peppers, draft: KeyDraft, *, replaces: str | None
 ) -> KeyMade:
+    """As drafted; what it may was judged before, and whoever calls this keeps the record."""
     secret = keys.mint(draft.environment)
     pepper, hashed = peppers.digest(secret.encode())
     now = clock.now()

@@ -17,6 +17,7 @@ from chassis import clock
 from chassis.database import Database
 from chassis.discovery import plugs
 from contracts.problem import Fault, Problem
+from gateway import keys
 from gateway.control.applied import applied_of
 from gateway.control.quota_store import adjusted_all
 from gateway.control.store import consumers_all, limits_of
@@ -25,7 +26,7 @@ from gateway.control.version_store import lives
 from gateway.identity import published as identity_published
 from gateway.pipeline import PipeRefused, examine
 from gateway.policy import Policy
-from gateway.routes import Route, Upstream, document_route, leak_route, portal_route, tier_routes
+from gateway.routes import Route, Upstream, document_route, leak_route, portal_routes, tier_routes
 from gateway.settings import ControlSettings
 from gateway.snapshot import Consumer, Key, Plan, Snapshot, SnapshotRefused, check, encode
 
@@ -60,8 +61,11 @@ class Publisher:
         self._hosts = settings.hosts
         self._settings = settings
         self._own_routes = (
-            *identity_published.routes_of(settings), document_route(), portal_route(), leak_route()
-        )  # fmt: skip
+            *identity_published.routes_of(settings),
+            document_route(),
+            *portal_routes(),
+            leak_route(),
+        )
         self._changed = asyncio.Condition()
         self.snapshot = Snapshot(version=0)
         self._encoded = b""
@@ -173,7 +177,7 @@ class Publisher:
                 Key(
                     row.id, bytes(row.digest), row.pepper, row.consumer, tuple(row.scopes),
                     -int(-(row.expires_ms or 0) // 1000), tuple(row.networks),
-                    row.version_pin, row.plan,
+                    row.version_pin, row.plan, test=keys.is_test(row.display),
                 )
                 for row in connection.execute(alive.order_by(api_key.c.id))
             ),
@@ -200,8 +204,12 @@ def upstreams(settings: ControlSettings) -> tuple[Upstream, ...]:
         ("process", settings.process_url),
         ("experience", settings.experience_url),
     ):
-        named.setdefault(tier, Upstream(tier, tuple(part.strip() for part in url.split(","))))
-    itself = Upstream("control", (f"http://{settings.host}:{settings.port}",))
+        origins = tuple(part.strip() for part in url.split(","))
+        sandbox = origins if settings.sandbox else ()
+        named.setdefault(tier, Upstream(tier, origins, sandbox_origins=sandbox))
+    # What is the gateway's own answers every key: it holds no data of the firm.
+    here = (f"http://{settings.host}:{settings.port}",)
+    itself = Upstream("control", here, sandbox_origins=here)
     named.setdefault("control", itself)
     return tuple(named.values())
 

@@ -28,14 +28,17 @@ UNROUTED = "-"
 
 
 class Use:
-    """A route ready to be used."""
+    """A route ready to be used. sandbox: where requests of test keys go."""
 
-    __slots__ = ("counts", "deadline_line", "deadline_s", "pipe", "pool", "route", "stall_s")
+    __slots__ = (
+        "counts", "deadline_line", "deadline_s", "pipe", "pool", "route", "sandbox", "stall_s",
+    )  # fmt: skip
 
     def __init__(self, route: Route, pipe: Pipe, pool: Pool, counts: Counts) -> None:
         self.route = route
         self.pipe = pipe
         self.pool = pool
+        self.sandbox = pool.sandbox
         self.counts = counts
         self.deadline_s = route.deadline_ms / 1000
         self.deadline_line = b"firmwire-deadline-ms: %d\r\n" % route.deadline_ms
@@ -66,9 +69,7 @@ class Compiled:
         self.hosts = frozenset(host.lower().encode() for host in snapshot.hosts)
         self._rest = _rest(snapshot)
         self._policies = policies
-        if before is not None and (
-            before._rest != self._rest or before._policies is not policies
-        ):
+        if before is not None and (before._rest != self._rest or before._policies is not policies):
             before = None  # a pipe may be bound to any of it
         rows_before = {} if before is None else before._rows
         self._rows: dict[bytes, Row] = rows(snapshot, peppers, rows_before)
@@ -78,7 +79,7 @@ class Compiled:
             pool = around.pool(route)
             use = None if before is None else before._uses.get(route.name)
             if use is None or use.pool is not pool or use.route != route:
-                pipe = pipe_of(policies, around.tools(route, peppers, snapshot.versions))
+                pipe = pipe_of(policies, around.tools(route, peppers, snapshot.versions, pool))
                 use = Use(route, pipe, pool, around.counts(route.name))
             self._uses[route.name] = use
         self.table = Table((use.route, use) for use in self._uses.values())
@@ -144,7 +145,11 @@ class Around:
         return self._pool(route.upstream)
 
     def tools(
-        self, route: Route | None, peppers: Peppers, versions: tuple[Life, ...]
+        self,
+        route: Route | None,
+        peppers: Peppers,
+        versions: tuple[Life, ...],
+        pool: Pool | None = None,
     ) -> Tools:
         """What the policies of a route are handed."""
         if not self._hashers:
@@ -162,6 +167,7 @@ class Around:
             versions=versions,
             bearers=self.bearers,
             meters=self.meters,
+            sandbox=pool is not None and pool.sandbox is not None,
         )
 
 
@@ -191,7 +197,7 @@ def rows(snapshot: Snapshot, peppers: Peppers, before: Mapping[bytes, Row]) -> d
 def caller_of(key: Key, plan: Plan) -> Caller:
     """A key never may more than its plan."""
     return Caller(
-        Principal(key.consumer, scopes_of(key, plan), "gateway", key.id),
+        Principal(key.consumer, scopes_of(key.scopes, plan), "gateway", key.id),
         key.id,
         expires_s=key.expires_s,
         networks=tuple(ip_network(network) for network in key.networks),
@@ -200,12 +206,23 @@ def caller_of(key: Key, plan: Plan) -> Caller:
         version_pin=(key.version_pin or plan.version_default).encode(),
         origins=frozenset(origin.encode() for origin in plan.origins),
         routes=frozenset(plan.routes),
+        test=key.test,
     )
 
 
 def _rest(snapshot: Snapshot) -> Snapshot:
     """Everything but what is compared piece by piece."""
     return structs.replace(
-        snapshot, version=0, upstreams=(), routes=(), plans=(), consumers=(), keys=(), hosts=(),
-        issuers=(), clients=(), revoked=(), adjusted=(),
+        snapshot,
+        version=0,
+        upstreams=(),
+        routes=(),
+        plans=(),
+        consumers=(),
+        keys=(),
+        hosts=(),
+        issuers=(),
+        clients=(),
+        revoked=(),
+        adjusted=(),
     )

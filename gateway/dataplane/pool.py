@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import structs
+
 from chassis import clock
 from chassis.breaker import Breaker, RetryBudget
 from chassis.log import log
@@ -73,7 +75,11 @@ class Instance:
 
 
 class Pool:
-    """Connections to one upstream. Waiting exchanges are served first come, first served."""
+    """Connections to one upstream. Waiting exchanges are served first come, first served.
+
+    sandbox: the pool for test keys: of other origins, this one itself where all is a sandbox, or
+    none.
+    """
 
     def __init__(self, definition: Definition, loop: asyncio.AbstractEventLoop) -> None:
         self.definition = definition
@@ -87,6 +93,7 @@ class Pool:
         self.open = 0
         self.closed = False
         self._look_at_s = 0.0
+        self.sandbox = self._sandbox()
 
     def take(self, x: Exchange, *, fresh: bool = False) -> None:
         """Begin on an idle connection, else on a new one, else wait. fresh: on a new one."""
@@ -155,6 +162,15 @@ class Pool:
             )
             for instance in self.instances
         }
+
+    def _sandbox(self) -> "Pool | None":
+        definition = self.definition
+        if definition.all_sandbox:
+            return self
+        if not definition.sandbox_origins:
+            return None
+        origins = definition.sandbox_origins
+        return Pool(structs.replace(definition, urls=origins, sandbox_origins=()), self._loop)
 
     def _level(self) -> None:
         """An instance that came back has no lines, and idle ones go first: close some of those."""

@@ -225,7 +225,13 @@ class Worker:
                 return pool
             return Pool(definition, self._loop)
 
-        return {definition.name: same_or_new(definition) for definition in snapshot.upstreams}
+        pools = {definition.name: same_or_new(definition) for definition in snapshot.upstreams}
+        apart = {
+            f"{name}:sandbox": pool.sandbox
+            for name, pool in pools.items()
+            if pool.sandbox is not None and pool.sandbox is not pool
+        }
+        return pools | apart
 
     def _tick(self) -> None:
         """Ten times a second: what runs. Once a second: what idles, the wall clock."""

@@ -3,7 +3,7 @@
 Reads   request, caller
 Writes  grant
 Fails   FORBIDDEN, naming the scope; or the plan is not for this route, or not for pages of the
-        caller's site.
+        caller's site. NO_SANDBOX: a test key, and nothing behind this route but live data.
 """
 
 from typing import Annotated
@@ -14,6 +14,10 @@ from contracts.problem import Fault, Problem
 from gateway.policy import Caller, Exchange, Policy, Stage, Tools
 
 _ANSWERS_MAX = 50_000
+_LIVE_ONLY = (
+    "A test key never reaches live data, and no sandbox is behind this address. Call with a live "
+    "key, or ask whoever runs this gateway for a sandbox (sandbox_origins of the upstream)."
+)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,12 +36,13 @@ class _Authorise:
         self._answers: dict[Caller, bool] = {}
         self._route = tools.route.name if tools.route is not None else ""
         self._refusal = f"This needs the scope {config.scope}."
+        self._sandbox = tools.sandbox
 
     def on_request(self, x: Exchange) -> Problem | None:
         caller = x.caller
         if caller is None:
             return Problem(Fault.FORBIDDEN, self._refusal)
-        if caller.origins and (origin := x.header(b"origin")) and origin not in caller.origins:
+        if caller.origins and _foreign(x, caller.origins):
             return Problem(Fault.FORBIDDEN, "The plan of this key is not for pages of this site.")
         allowed = self._answers.get(caller)
         if allowed is None:
@@ -46,6 +51,8 @@ class _Authorise:
             allowed = self._answers[caller] = self._may(caller)
         if allowed:
             return None
+        if caller.test and not self._sandbox:
+            return Problem(Fault.NO_SANDBOX, _LIVE_ONLY)
         if self._holds(caller):
             return Problem(Fault.FORBIDDEN, f"The plan {caller.plan} is not for this address.")
         return Problem(Fault.FORBIDDEN, self._refusal)
@@ -55,6 +62,8 @@ class _Authorise:
         return x.caller is not None and self._may(x.caller)
 
     def _may(self, caller: Caller) -> bool:
+        if caller.test and not self._sandbox:
+            return False
         if self._scope == "*":
             return True
         return self._holds(caller) and (not caller.routes or self._route in caller.routes)
@@ -64,6 +73,14 @@ class _Authorise:
             return caller.principal.may(self._scope)
         within = self._scope + ":"
         return any(scope.startswith(within) for scope in caller.principal.scopes)
+
+
+def _foreign(x: Exchange, origins: frozenset[bytes]) -> bool:
+    """A page of a site the plan does not name; those of our own address are nobody else's."""
+    origin = x.header(b"origin")
+    if not origin or origin in origins:
+        return False
+    return origin.lower().partition(b"://")[2] != x.known.get(b"host", b"").lower()
 
 
 POLICY = Policy(

@@ -6,8 +6,9 @@ Fails   never: what cannot be kept is passed on. One caller asks, others that wa
         that answer (single flight); when it is none to keep, they ask for themselves.
 Source  RFC 9111 sections 3 (what may be stored), 4.1 (Vary), 4.2 (freshness), 4.3 (validation).
 
-Nothing is shared between consumers: their name is part of what an answer is found by, as are the
-route, the dated version, the address with its query and the headers in `vary`.
+Nothing is shared between consumers, nor between the live and the test keys of one: both are part
+of what an answer is found by, as are the route, the dated version, the address with its query and
+the headers in `vary`.
 """
 
 import asyncio
@@ -93,7 +94,8 @@ class _Cache:
     def _key(self, x: Exchange) -> Key:
         assert x.caller is not None
         varied = tuple(x.header(name) for name in self._vary)
-        return (x.caller.consumer, x.caller.principal.scopes, x.version, x.target, varied)
+        caller = x.caller
+        return (caller.consumer, caller.test, caller.principal.scopes, x.version, x.target, varied)
 
     def _fly(self, x: Exchange, key: Key) -> None:
         """This one asks the tier; who wants the same meanwhile waits for it."""
@@ -134,8 +136,10 @@ class _Cache:
         if status == 304:
             return True
         known = length is not None and length.isdigit() and len(length) <= 9
-        return known and self._fresh_s(status, headers) > 0 and (
-            int(length or b"0") <= self._config.entry_bytes
+        return (
+            known
+            and self._fresh_s(status, headers) > 0
+            and (int(length or b"0") <= self._config.entry_bytes)
         )
 
     def _keep(self, key: Key, reply: Reply) -> None:

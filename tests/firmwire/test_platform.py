@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from firmwire.platform import Platform, Ports
 
@@ -42,6 +43,14 @@ def test_everyone_is_told_where_the_others_are(platform: Platform) -> None:
     for vendor in ("KANTATA", "NETSUITE", "SALESFORCE", "WORKDAY", "FLOAT"):
         base = told[f"FIRMWIRE_SYSTEM_INSTANCE_{vendor}_BASE_URL"]
         assert base == f"{platform.sandbox_url}/{vendor.lower()}"
+
+
+def test_only_with_the_sandbox_is_all_of_it_a_sandbox(platform: Platform) -> None:
+    """Where real systems are connected a test key reaches nothing until somebody says where."""
+    platform.prepare()
+    assert platform.environment()["FIRMWIRE_CONTROL_SANDBOX"] == "true"
+    real = structs.replace(platform, with_sandbox=False)
+    assert "FIRMWIRE_CONTROL_SANDBOX" not in real.environment()
 
 
 def test_what_the_operator_set_wins(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,27 @@
 """A running control plane with something to show."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from chassis import clock, identity, serve
+from chassis.discovery import plugs
 from chassis.outbound import Outbound
 from chassis.server import serving
 from chassis.service import service
 from contracts.quota import InstanceQuota, LaneUse, Quota, Vendors
-from gateway import tokens
+from gateway import keys, tokens
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
-from gateway.settings import ControlSettings
+from gateway.dataplane.access import LogFile
+from gateway.dataplane.feed import Feed
+from gateway.dataplane.worker import Worker
+from gateway.policy import Policy
+from gateway.settings import ControlSettings, Limits
+from gateway.snapshot import Shelf
 from gateway.usage import UsageBatch, UsageRow
 
 
@@ -108,3 +117,28 @@ async def used(admin, control, tmp_path):
     await out.send("POST", "/usage", json=UsageBatch("w", 1, tuple(rows)), headers=bearer)
     await out.aclose()
     return made
+
+
+@pytest.fixture
+async def gate(control: str, used, tmp_path: Path) -> AsyncIterator[str]:
+    """URL of a data plane before it."""
+    worker = Worker(
+        limits=Limits(drain_s=0.1),
+        peppers=keys.peppers(tmp_path),
+        signer=identity.Signer.of(tmp_path, "gateway"),
+        policies=plugs("gateway.policies", "POLICY", Policy),
+        access_log=LogFile(tmp_path / "access.jsonl"),
+    )
+    feed = Feed(
+        worker, Shelf(tmp_path / "gateway" / "snapshot"), control,
+        lambda: tokens.data_plane(tmp_path),
+    )  # fmt: skip
+    port = await worker.listen("127.0.0.1", 0)
+    asking = asyncio.create_task(feed.run())
+    async with asyncio.timeout(10):
+        while not worker.ready:
+            await asyncio.sleep(0.005)
+    yield f"http://127.0.0.1:{port}"
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await worker.drain()

@@ -11,17 +11,10 @@ import httpx
 import pytest
 
 from chassis import identity
-from chassis.discovery import plugs
 from chassis.server import serving
-from gateway import keys, tokens
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
-from gateway.dataplane.access import LogFile
-from gateway.dataplane.feed import Feed
-from gateway.dataplane.worker import Worker
-from gateway.policy import Policy
-from gateway.settings import ControlSettings, Limits
-from gateway.snapshot import Shelf
+from gateway.settings import ControlSettings
 
 CHROMIUM = os.environ.get("FIRMWIRE_CHROMIUM") or shutil.which("chromium") or ""
 
@@ -34,30 +27,6 @@ async def control(tmp_path: Path) -> AsyncIterator[str]:
         port = free.getsockname()[1]
     async with serving(control_plane(ControlSettings(port=port), tmp_path), port=port) as url:
         yield url
-
-
-@pytest.fixture
-async def gate(control: str, used, tmp_path: Path) -> AsyncIterator[str]:
-    """URL of a data plane before it."""
-    worker = Worker(
-        limits=Limits(drain_s=0.1),
-        peppers=keys.peppers(tmp_path),
-        signer=identity.Signer.of(tmp_path, "gateway"),
-        policies=plugs("gateway.policies", "POLICY", Policy),
-        access_log=LogFile(tmp_path / "access.jsonl"),
-    )
-    feed = Feed(
-        worker, Shelf(tmp_path / "gateway" / "snapshot"), control,
-        lambda: tokens.data_plane(tmp_path),
-    )  # fmt: skip
-    port = await worker.listen("127.0.0.1", 0)
-    asking = asyncio.create_task(feed.run())
-    while not worker.ready:
-        await asyncio.sleep(0.005)
-    yield f"http://127.0.0.1:{port}"
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    await worker.drain()
 
 
 async def test_a_partner_reads_its_own_things(gate, used, control, tmp_path):

@@ -8,6 +8,7 @@ from chassis import clock
 from contracts.problem import Fault, Problem
 from gateway.control.explain import Asked
 from gateway.control.shapes import PlanDraft
+from gateway.control.state import State, Wanted
 from gateway.control.version_shapes import BrownoutSpan
 
 
@@ -52,6 +53,24 @@ async def test_it_names_what_would_refuse(admin, key, told, refusing):
     given = answers(seen)
     assert refusing == {name for name, answer in given.items() if answer == "no"}
     assert seen.let_in is not bool(refusing)
+
+
+async def test_a_test_key_is_told_where_it_would_go(admin, key):
+    """The same as the data plane does: to the sandbox, or nowhere; the gateway's own answers."""
+    test = (await admin.create_key("ben", environment="test")).key
+    for path, answer in (("/process/v1/invoices", "no"), ("/portal", "yes")):
+        seen = await admin.why_denied(Asked(key_id=test.id, path=path))
+        assert (answers(seen)["sandbox"], seen.let_in) == (answer, answer == "yes")
+        assert "sandbox" not in answers(await admin.why_denied(Asked(key_id=key.id, path=path)))
+    state = State(
+        upstreams={
+            "process": {"urls": ["http://127.0.0.1:1"], "sandbox_origins": ["http://127.0.0.1:2"]}
+        }
+    )
+    await admin.apply_state(Wanted(state=state, reason="a sandbox"))
+    seen = await admin.why_denied(Asked(key_id=test.id, path="/process/v1/invoices"))
+    assert "http://127.0.0.1:2" in next(v for v in seen.verdicts if v.name == "sandbox").say
+    assert seen.let_in
 
 
 async def test_a_version_that_has_ended_is_named(admin, key):

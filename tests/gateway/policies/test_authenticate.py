@@ -81,3 +81,15 @@ async def test_basic_is_for_looking_only(gate):
     looked = await gate.ask(key=None, Authorization=f"Basic {both}")
     acted = await gate.ask("POST", key=None, Authorization=f"Basic {both}")
     assert (looked.status, acted.status) == (200, 401)
+
+
+async def test_basic_does_something_only_where_a_route_says_so(gate):
+    """The door of a form; two keys are as bad as none there, too."""
+    basic = b64encode(f"me:{gate.key}".encode()).decode()
+    told = {"key": None, "Authorization": f"Basic {basic}", "body": b""}
+    assert (await gate.ask("POST", **told)).status == 401
+    policies = {"authenticate": {"forms": True}, "authorise": {"scope": "system"}}
+    gate.route = {"policies": policies}
+    gate.publish()
+    assert (await gate.ask("POST", **told)).status == 200
+    assert (await gate.ask("POST", X_Api_Key=gate.key, **told)).status == 401

@@ -74,3 +74,4 @@ async def test_a_plan_may_be_for_pages_of_one_site_only(shared, upstream):
     shared.publish()
     assert (await shared.ask(Origin=PAGE)).status == 200
     assert len(upstream.seen) == 2
+    assert (await shared.ask(Origin="http://gateway.test")).status == 200  # a page of ours
