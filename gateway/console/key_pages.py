@@ -129,8 +129,8 @@ async def why(
     answer = None
     asked = Question(key_id=key, method=method, path=where, client=client, scope=tier_scope)
     if key and where:
-        found = await database(request).read(lambda c: key_store.find_key(c, key))
-        answer = why_denied(asked, found, publisher(request).snapshot)
+        now = publisher(request).snapshot
+        answer = await database(request).read(lambda c: why_denied(c, asked, now))
     return page(request, "why.html", asked=asked, answer=answer)
 
 

@@ -82,9 +82,8 @@ async def rotate_key(request: Asked, id: FromPath[str], body: RawBody) -> KeyMad
 @post("/why-denied", status_code=200, opt={"action": "keys:read"})
 async def why_denied(request: Asked, body: RawBody) -> WhyDenied:
     """Nothing is sent and nothing is counted."""
-    told = msgspec.json.decode(body, type=explain.Asked)
-    found = await database(request).read(lambda c: store.find_key(c, told.key_id))
-    return explain.why_denied(told, found, publisher(request).snapshot)
+    told, now = msgspec.json.decode(body, type=explain.Asked), publisher(request).snapshot
+    return await database(request).read(lambda c: explain.why_denied(c, told, now))
 
 
 @post("/leaked-keys", status_code=202, opt={"public": True, "operation": "leaked_keys"})

@@ -73,7 +73,10 @@ def used_of(connection: Connection, limit: Limit, who: dict[str, str]) -> int | 
         return None
     begins_s, number = counted
     change = _changes(connection, who.get("consumer", ""), who.get("plan", "")).get(limit.name)
-    return max(0, number - change.forgiven) if change and change.reset_s >= begins_s else number
+    if change is None or change.reset_s < begins_s:
+        return number
+    # What was forgiven is known of the consumer, not of a key or a route of it.
+    return max(0, number - change.forgiven) if set(who) == {"consumer", "plan"} else None
 
 
 def reset(connection: Connection, name: str, told: QuotaReset, actor: str) -> QuotaView:

@@ -195,12 +195,16 @@ class VersionUse(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """One question of the gateway to a request. unknown: only the request itself can tell."""
+    """One question of the gateway to a request. unknown: only the request itself can tell.
+
+    left: of a quota, as data planes last told.
+    """
 
     name: str
     answer: Literal["yes", "no", "unknown"]
     say: str
     below: tuple["Verdict", ...] = ()
+    left: int | None = None
 
 
 class WhyDenied(Struct, frozen=True):

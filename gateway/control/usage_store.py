@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Connection, Select, cast, delete, func, or_, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis import clock
-from gateway.control.rows import instant, ms
+from gateway.control.rows import instant, maybe, ms
 from gateway.control.shapes import ConsumerUse, UsageHour, VersionUse
 from gateway.control.tables import api_key, usage_batch, usage_hour
 from gateway.usage import UsageBatch
@@ -52,6 +52,12 @@ def take(connection: Connection, batch: UsageBatch) -> bool:
         connection.execute(add.on_conflict_do_update(index_elements=where, set_=more), rows)
     _last_used(connection, batch)
     return True
+
+
+def told_at(connection: Connection) -> datetime | None:
+    """When a data plane last told what was used; it does when something was."""
+    last_ms = connection.execute(select(func.max(usage_batch.c.seen_ms))).scalar()
+    return maybe(last_ms)
 
 
 def by_hour(

@@ -1,15 +1,20 @@
 """Why-denied: the same answers as the data plane would give, question by question."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
 from chassis import clock
+from chassis.outbound import Outbound
 from contracts.problem import Fault, Problem
+from gateway import tokens
 from gateway.control.explain import Asked
-from gateway.control.shapes import PlanDraft
+from gateway.control.shapes import PlanDraft, QuotaRaise
 from gateway.control.state import State, Wanted
 from gateway.control.version_shapes import BrownoutSpan
+from gateway.metering.limit import Limit
+from gateway.usage import UsageBatch, UsageRow
 
 
 def answers(seen) -> dict[str, str]:
@@ -108,3 +113,52 @@ async def test_a_request_that_is_none_is_refused(admin):
     with pytest.raises(Problem) as refused:
         await admin._send("POST", "/why-denied", dict, {"key_id": "key_1", "pth": "/"})
     assert Fault.INVALID is refused.value.fault
+
+
+async def test_what_is_left_of_each_limit_is_told(admin, control, tmp_path):
+    """Of quotas as data planes pushed it, with its age; of rates only they know; used up is no."""
+    day = Limit(name="day", kind="quota", amount=100, period="day")
+    each = Limit(name="each", kind="quota", amount=30, period="month", per=("key", "route"))
+    where = Limit(name="where", kind="quota", amount=30, period="month", per=("address",))
+    limits = (Limit(name="rate", kind="rate", amount=5), day, each, where)
+    await admin.set_plan("metered", PlanDraft(scopes=("process:*",), limits=limits))
+    await admin.set_consumer("ben", "internal", "metered")
+    made = (await admin.create_key("ben", plan="metered")).key
+    asked = Asked(key_id=made.id, path="/process/v1/x")
+
+    async def seen():
+        told = await admin.why_denied(asked)
+        branch = next(one for one in told.verdicts if one.name == "limits")
+        return branch, {one.name: (one.answer, one.left) for one in branch.below}, told.let_in
+
+    branch, left, _ = await seen()
+    assert (branch.answer, branch.say) == ("unknown", "no data plane has told anything yet")
+    assert set(left.values()) == {("unknown", None)}
+
+    async def pushed(sequence, requests):
+        now_s = int(clock.now().timestamp())
+        row = UsageRow(now_s // 3600 * 3600, "ben", made.id, "process", "", requests, 0, 0, 0,
+                       now_s, "metered")  # fmt: skip
+        out = Outbound(control, peer="test")
+        bearer = {"authorization": f"Bearer {tokens.data_plane(tmp_path)}"}
+        batch = UsageBatch("w", sequence, (row,))
+        await out.send("POST", "/usage", json=batch, headers=bearer)
+        await out.aclose()
+
+    await pushed(1, 20)
+    branch, left, let_in = await seen()
+    assert re.fullmatch(r"data planes last told \d+ s ago what was used", branch.say)
+    assert left == {
+        "plan: rate": ("unknown", None), "plan: day": ("yes", 80), "plan: each": ("yes", 10),
+        "plan: where": ("unknown", None),
+    }  # fmt: skip
+    await pushed(2, 80)
+    branch, left, let_in = await seen()
+    assert (left["plan: day"], left["plan: each"], let_in) == (("no", 0), ("no", 0), False)
+    until = clock.now() + timedelta(hours=1)
+    told = QuotaRaise(plan="metered", limit="day", amount=150, until=until)
+    await admin.raise_limit("ben", told)
+    assert (await seen())[1]["plan: day"] == ("yes", 50)
+    await admin.reset_quota("ben", plan="metered")
+    left = (await seen())[1]
+    assert (left["plan: day"], left["plan: each"]) == (("yes", 150), ("unknown", None))
