@@ -8,10 +8,9 @@ Source RFC 7517 section 5, RFC 8725 section 3.10 (SSRF), RFC 9068 section 4.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,8 +18,8 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from chassis import clock
 from chassis.database import Database
+from chassis.fetch import Address, Unfetched, fetch
 from chassis.log import log
-from chassis.outbound import Outbound
 from contracts.problem import Fault, Problem
 from gateway.control import audit
 from gateway.control.publish import Publisher
@@ -164,44 +163,25 @@ class Keeper:
         return list((await self._got(uri, _KeySet)).keys[:KEYS_MOST])
 
     async def _got(self, uri: str, shape: type[Any]) -> Any:
-        await self._fit_to_ask(uri)
-        parts = urlsplit(uri)
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-        outbound = Outbound(f"{parts.scheme}://{parts.netloc}", peer="issuer", deadline_s=WAIT_S)
         try:
-            reply = await outbound.send("GET", path or "/", headers={"accept": "application/json"})
-        finally:
-            await outbound.aclose()
-        if reply.status != 200 or len(reply.body) > JWKS_BYTES:  # a redirect is no answer
-            raise invalid("/jwks_uri", f"{uri} answers {reply.status}")
-        try:
-            return msgspec.json.decode(reply.body, type=shape)
+            body = await fetch(uri, self._judge, wait_s=WAIT_S, most_bytes=JWKS_BYTES)
+            return msgspec.json.decode(body, type=shape)
+        except Unfetched as error:
+            raise invalid("/issuer", str(error)) from error
         except msgspec.DecodeError as error:
             raise invalid("/jwks_uri", f"{uri} answers no such document") from error
 
-    async def _fit_to_ask(self, uri: str) -> None:
+    def _judge(self, scheme: str, addresses: Sequence[Address]) -> str:
         """https, and no address that means this machine or its neighbours on the wire."""
-        parts = urlsplit(uri)
-        host = parts.hostname or ""
-        if parts.username is not None or not host:
-            raise invalid("/issuer", "not an address to ask")
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, parts.port or 443)
-        except OSError as error:
-            raise invalid("/issuer", f"{host} has no address") from error
-        addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
-        addresses = [getattr(each, "ipv4_mapped", None) or each for each in addresses]
-        inside = all(each.is_loopback for each in addresses)
-        if inside and self._loopback:
-            return
-        if parts.scheme != "https":
-            raise invalid("/issuer", "only https is asked")
-        if any(
+        if self._loopback and all(each.is_loopback for each in addresses):
+            return ""
+        if scheme != "https":
+            return "only https is asked"
+        near = (
             a.is_loopback or a.is_link_local or a.is_multicast or a.is_unspecified
             for a in addresses
-        ):
-            raise invalid("/issuer", f"{host} is not an address to ask")
+        )
+        return "an address of this machine or its neighbourhood is not asked" if any(near) else ""
 
 
 def put(

@@ -22,7 +22,7 @@ LINES_MAX = 400
 # library: where it may be imported (a prefix of the module's name)
 ROOMS = {
     "httpx": ("chassis.outbound", "chassis.call", "chassis.wire"),
-    "pyreqwest": ("chassis.wire",),
+    "pyreqwest": ("chassis.wire", "chassis.fetch"),
     "litestar": ("chassis.service", "chassis.serve", "chassis.openapi", "gateway.control",
                  "gateway.console", "system_apis", "process_apis", "experience_apis"),
     "sqlalchemy": ("chassis.database", "chassis.idempotency", "gateway.control", "gateway",
