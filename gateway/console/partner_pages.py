@@ -42,8 +42,8 @@ _OPEN = {"public": True, "operation": "portal"}
 
 
 class Mine(Struct, frozen=True):
-    """What a consumer may know of itself. keys: without sandbox keys that have ended. usage: the
-    last 7 days, by hour.
+    """What a consumer may know of itself. plan, scopes, limits: of the key that asks, or else of
+    the default plan. keys: without sandbox keys that have ended. usage: the last 7 days, by hour.
     """
 
     consumer: str
@@ -77,7 +77,8 @@ async def own_page(request: Asked) -> Response[str]:
 @get(f"{PORTAL}/v1/me", opt=_OPEN, guards=[only_partners])
 async def own_data(request: Asked) -> Mine:
     """The same for programs."""
-    return await database(request).read(lambda c: _mine(c, request.state.consumer))
+    mine, _ = await database(request).read(lambda c: _mine(c, *_who(request)))
+    return mine
 
 
 @get(f"{PORTAL}/static/{{name:str}}", opt=_OPEN, guards=[only_partners])
@@ -94,12 +95,7 @@ HANDLERS = (own_page, own_data, own_static)
 
 async def shown(request: Asked, problem: Problem | None = None) -> Response[str]:
     """The page; problem: why what was asked on it was not done."""
-
-    def look(connection: Connection) -> tuple[Mine, KeyView | None]:
-        found = key_store.find_key(connection, request.state.key)
-        return _mine(connection, request.state.consumer), found
-
-    mine, key = await database(request).read(look)
+    mine, key = await database(request).read(lambda c: _mine(c, *_who(request)))
     snapshot = publisher(request).snapshot
     until = clock.now()
     return page(
@@ -124,11 +120,18 @@ def mark(request: Asked, day: date) -> str:
     return hmac.digest(secrets.secrets[secrets.current], said.encode(), "sha256").hex()
 
 
-def _mine(connection: Connection, name: str) -> Mine:
+def _who(request: Asked) -> tuple[str, str]:
+    """The consumer, and what it showed: a key's id or a client's."""
+    return request.state.consumer, request.state.key
+
+
+def _mine(connection: Connection, name: str, shown: str) -> tuple[Mine, KeyView | None]:
+    """With the key it showed, when it was one."""
+    key = sandbox_keys.key_shown(connection, name, shown)
     until = clock.now()
     since = (until - timedelta(days=7)).replace(minute=0, second=0, microsecond=0)
-    quota = quota_store.quota_of(connection, name)
-    return Mine(
+    quota = quota_store.quota_of(connection, name, "" if key is None else key.plan)
+    mine = Mine(
         consumer=name,
         plan=quota.plan,
         scopes=store.plan_of(connection, quota.plan).scopes,
@@ -151,3 +154,4 @@ def _mine(connection: Connection, name: str) -> Mine:
             for view in version_store.views(connection)
         ),
     )  # fmt: skip
+    return mine, key

@@ -29,10 +29,16 @@ class SandboxKeyDraft(Struct, frozen=True, forbid_unknown_fields=True):
     label: Text = ""
 
 
+def key_shown(connection: Connection, owner: str, id: str) -> KeyView | None:
+    """The key behind a caller; None for a token, whoever its issuer says it is."""
+    found = key_store.find_key(connection, id) if id.startswith("key_") else None
+    return found if found is not None and found.consumer == owner else None
+
+
 def asking(connection: Connection, owner: str, id: str) -> KeyView:
     """The key that was shown, when it may make and end others; FORBIDDEN."""
-    found = key_store.find_key(connection, id)
-    if found is None or found.consumer != owner or found.state != "active":
+    found = key_shown(connection, owner, id)
+    if found is None or found.state != "active":
         raise Problem(Fault.FORBIDDEN, "Sandbox keys are made and ended with an API key.")
     if found.environment == "test":
         say = "A sandbox key makes and ends no keys: use a live key of yours."
@@ -78,8 +84,8 @@ def make(
 
 def end(connection: Connection, by: KeyView, id: str) -> KeyView:
     """Revoke one of the consumer's own sandbox keys; twice is once."""
-    found = key_store.find_key(connection, id) if id.startswith("key_") else None
-    if found is None or (found.consumer, found.environment) != (by.consumer, "test"):
+    found = key_shown(connection, by.consumer, id)
+    if found is None or found.environment != "test":
         raise Problem(Fault.NOT_FOUND, "You have no such sandbox key.")
     return key_store.revoke_key(connection, id, f"asked for with {by.id}", _actor(by))
 

@@ -104,3 +104,17 @@ async def test_the_page_in_a_browser(gate, used, tmp_path):
         await page.screenshot(path=folder / "portal.png", full_page=True)
         await browser.close()
     assert complaints == []
+
+
+async def test_each_key_sees_the_plan_it_is_for(gate, used, control, tmp_path):
+    """One consumer, two plans: limits and scopes are those that hold for the key that asks."""
+    async with ControlClient(control, admin_token(tmp_path)) as admin:
+        await admin.subscribe("alder-gmbh", "internal", reason="test")
+        second = await admin.create_key("alder-gmbh", plan="internal")
+    async with httpx.AsyncClient(base_url=gate) as client, asyncio.timeout(10):
+        for secret, plan in ((used.secret, "partner"), (second.secret, "internal")):
+            headers = {"x-api-key": secret}
+            while (answer := await client.get("/portal/v1/me", headers=headers)).status_code == 401:
+                await asyncio.sleep(0.005)
+            assert answer.json()["plan"] == plan
+            assert f"for the plan {plan}" in (await client.get("/portal", headers=headers)).text
