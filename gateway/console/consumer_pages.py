@@ -1,4 +1,4 @@
-"""This file exists to be the console's pages about consumers and plans.
+"""This file exists to be the console's pages about consumers.
 
 Owns   forms and what they become; the work is control.store's.
 Fails  the form again with what is wrong; a page for anything else.
@@ -15,24 +15,20 @@ from sqlalchemy import Connection
 from chassis import clock, problems
 from contracts.problem import Problem
 from gateway.console.chart import chart
-from gateway.console.frame import HOME, Asked, form, go, page, signed_in
-from gateway.control import audit, key_store, quota_store, store, subscriptions, usage_store
+from gateway.console.frame import HOME, Asked, form, go, may_do, page
+from gateway.control import audit, key_store, quota_store, store, usage_store
 from gateway.control.asked import actor, database, publisher
 from gateway.control.rows import invalid
-from gateway.control.shapes import ConsumerDraft, PlanDraft, QuotaRaise, QuotaReset
+from gateway.control.shapes import ConsumerDraft, QuotaRaise, QuotaReset
 from gateway.routes import Name
 
-CONSUMERS, PLANS = f"{HOME}/consumers", f"{HOME}/plans"
+CONSUMERS = f"{HOME}/consumers"
 PAGE = 50
 RAISED_FOR = ((1, "1 day"), (7, "7 days"), (31, "31 days"), (92, "92 days"))
 _TOLD = ("owner", "contact", "tenant")
 
 
-def _may(action: str) -> dict[str, Any]:
-    return {"guards": [signed_in], "opt": {"public": True, "action": action}}
-
-
-@get(CONSUMERS, **_may("consumers:read"))
+@get(CONSUMERS, **may_do("consumers:read"))
 async def consumers(
     request: Asked,
     search: FromQuery[str] = "",
@@ -55,38 +51,38 @@ async def consumers(
     return page(request, "consumers.html", search=search, plan=plan, cursor=cursor, **seen)
 
 
-@post(CONSUMERS, status_code=303, **_may("consumers:write"))
+@post(CONSUMERS, status_code=303, **may_do("consumers:write"))
 async def make(request: Asked) -> Response[str]:
     told = await form(request)
     return await _save(request, told.get("name", ""), told)
 
 
-@get(f"{CONSUMERS}/new", **_may("consumers:write"))
+@get(f"{CONSUMERS}/new", **may_do("consumers:write"))
 async def new(request: Asked) -> Response[str]:
     return await _new(request, {})
 
 
-@get(f"{CONSUMERS}/{{name:str}}", **_may("consumers:read"))
+@get(f"{CONSUMERS}/{{name:str}}", **may_do("consumers:read"))
 async def consumer(request: Asked, name: FromPath[str]) -> Response[str]:
     return await _consumer(request, name)
 
 
-@post(f"{CONSUMERS}/{{name:str}}", status_code=303, **_may("consumers:write"))
+@post(f"{CONSUMERS}/{{name:str}}", status_code=303, **may_do("consumers:write"))
 async def change(request: Asked, name: FromPath[str]) -> Response[str]:
     return await _save(request, name, await form(request), known=True)
 
 
-@post(f"{CONSUMERS}/{{name:str}}/subscribe", status_code=303, **_may("consumers:write"))
+@post(f"{CONSUMERS}/{{name:str}}/subscribe", status_code=303, **may_do("consumers:write"))
 async def subscribe(request: Asked, name: FromPath[str]) -> Response[str]:
     return await _subscribed(request, name, store.subscribe, "subscribed")
 
 
-@post(f"{CONSUMERS}/{{name:str}}/unsubscribe", status_code=303, **_may("consumers:write"))
+@post(f"{CONSUMERS}/{{name:str}}/unsubscribe", status_code=303, **may_do("consumers:write"))
 async def unsubscribe(request: Asked, name: FromPath[str]) -> Response[str]:
     return await _subscribed(request, name, store.unsubscribe, "unsubscribed")
 
 
-@post(f"{CONSUMERS}/{{name:str}}/reset", status_code=303, **_may("quotas:write"))
+@post(f"{CONSUMERS}/{{name:str}}/reset", status_code=303, **may_do("quotas:write"))
 async def reset(request: Asked, name: FromPath[str]) -> Response[str]:
     told = await form(request)
     draft = QuotaReset(
@@ -99,7 +95,7 @@ async def reset(request: Asked, name: FromPath[str]) -> Response[str]:
     return go(f"{CONSUMERS}/{name}", "reset")
 
 
-@post(f"{CONSUMERS}/{{name:str}}/raise", status_code=303, **_may("quotas:write"))
+@post(f"{CONSUMERS}/{{name:str}}/raise", status_code=303, **may_do("quotas:write"))
 async def raise_limit(request: Asked, name: FromPath[str]) -> Response[str]:
     told = await form(request)
     days, amount = told.get("days", ""), told.get("amount", "")
@@ -119,39 +115,6 @@ async def raise_limit(request: Asked, name: FromPath[str]) -> Response[str]:
     except Problem as problem:
         return await _consumer(request, name, problem)
     return go(f"{CONSUMERS}/{name}", "raised")
-
-
-@get(PLANS, **_may("plans:read"))
-async def plans(request: Asked) -> Response[str]:
-    def look(connection: Connection) -> dict[str, Any]:
-        return {
-            "plans": store.plans_page(connection, 500, None).items,
-            "counts": subscriptions.by_plan(connection),
-        }
-
-    return page(request, "plans.html", **await database(request).read(look))
-
-
-@get(f"{PLANS}/{{name:str}}", **_may("plans:read"))
-async def plan(request: Asked, name: FromPath[str]) -> Response[str]:
-    return await _plan(request, name)
-
-
-@post(f"{PLANS}/{{name:str}}", status_code=303, **_may("plans:write"))
-async def change_plan(request: Asked, name: FromPath[str]) -> Response[str]:
-    """Its scopes; its limits stay as they are, they come from files and the command line."""
-    told = await form(request)
-    before = await database(request).read(lambda c: store.plan_of(c, name))
-    kept = {k: v for k, v in msgspec.to_builtins(before).items() if k != "name"}
-    wanted = kept | {"scopes": told.get("scopes", "").split(), "reason": told.get("reason", "")}
-    try:
-        if errors := problems.field_errors(wanted, PlanDraft):
-            raise problems.invalid(*errors)
-        draft = msgspec.convert(wanted, PlanDraft)
-        await publisher(request).change(lambda c: store.put_plan(c, name, draft, actor(request)))
-    except Problem as problem:
-        return await _plan(request, name, problem)
-    return go(f"{PLANS}/{name}", "saved")
 
 
 async def _save(
@@ -229,20 +192,6 @@ async def _consumer(request: Asked, name: str, problem: Problem | None = None) -
     )
 
 
-async def _plan(request: Asked, name: str, problem: Problem | None = None) -> Response[str]:
-    def look(connection: Connection) -> dict[str, Any]:
-        return {
-            "plan": store.plan_of(connection, name),
-            "consumers": store.consumers_page(connection, 200, None, on_plan=name),
-            "trail": audit.entries(connection, limit=20, subject=name, action="plan").items,
-        }
-
-    seen = await database(request).read(look)
-    status = 200 if problem is None else problem.fault.status
-    return page(request, "plan.html", status, problem=problem, **seen)
-
-
 HANDLERS = (
-    consumers, make, new, consumer, change, subscribe, unsubscribe, reset, raise_limit, plans, plan,
-    change_plan,
+    consumers, make, new, consumer, change, subscribe, unsubscribe, reset, raise_limit,
 )  # fmt: skip

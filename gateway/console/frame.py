@@ -38,7 +38,7 @@ HEADERS = {
     "permissions-policy": "interest-cohort=()",
     "cache-control": "no-store",
 }
-FIELDS_MOST = 60
+FIELDS_MOST = 250
 _HERE = Path(__file__).parent
 _LOG = log("gateway.console")
 
@@ -84,6 +84,11 @@ async def signed_in(
     demand(admin, str(handler.opt.get("action") or "unnamed:action"))
     if await database.read(lambda c: sessions.due(c, cookie)):
         await database.write(lambda c: sessions.touch(c, cookie))
+
+
+def may_do(action: str) -> dict[str, Any]:
+    """For the decorator of a page: whoever is signed in must be able to do this."""
+    return {"guards": [signed_in], "opt": {"public": True, "action": action}}
 
 
 def admin_of(request: Asked) -> Admin:

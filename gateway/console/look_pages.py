@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from chassis import clock
 from gateway.console.chart import chart
-from gateway.console.frame import HOME, Asked, page, signed_in
+from gateway.console.frame import HOME, Asked, may_do, page
 from gateway.control import audit, key_store, store, usage_store, version_store
 from gateway.control.asked import database, publisher
 from gateway.control.rows import invalid
@@ -21,11 +21,7 @@ from gateway.control.rows import invalid
 SPANS = {"1": "24 hours", "7": "7 days", "30": "30 days", "60": "60 days"}
 
 
-def _may(action: str) -> dict[str, Any]:
-    return {"guards": [signed_in], "opt": {"public": True, "action": action}}
-
-
-@get(HOME, **_may("usage:read"))
+@get(HOME, **may_do("usage:read"))
 async def overview(request: Asked) -> Response[str]:
     until = clock.now()
     since = until - timedelta(hours=23)
@@ -52,7 +48,7 @@ async def overview(request: Asked) -> Response[str]:
     )  # fmt: skip
 
 
-@get(f"{HOME}/usage", **_may("usage:read"))
+@get(f"{HOME}/usage", **may_do("usage:read"))
 async def usage(
     request: Asked,
     days: FromQuery[str] = "7",
@@ -82,7 +78,7 @@ async def usage(
     )  # fmt: skip
 
 
-@get(f"{HOME}/versions", **_may("versions:read"))
+@get(f"{HOME}/versions", **may_do("versions:read"))
 async def versions(request: Asked) -> Response[str]:
     def look(connection: Connection) -> dict[str, Any]:
         return {
@@ -93,7 +89,7 @@ async def versions(request: Asked) -> Response[str]:
     return page(request, "versions.html", **await database(request).read(look))
 
 
-@get(f"{HOME}/audit", **_may("audit:read"))
+@get(f"{HOME}/audit", **may_do("audit:read"))
 async def trail(
     request: Asked,
     search: FromQuery[str] = "",

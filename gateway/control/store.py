@@ -144,9 +144,18 @@ def consumers_all(connection: Connection) -> list[ConsumerView]:
     return _consumers(connection, rows, whole=True)
 
 
-def plans_page(connection: Connection, limit: int, after: str | None) -> Page[PlanView]:
-    """By name."""
+def plan_there(connection: Connection, name: str) -> bool:
+    """Whether there is one of this name."""
+    return named(connection, plan, name) is not None
+
+
+def plans_page(
+    connection: Connection, limit: int, after: str | None, *, search: str = ""
+) -> Page[PlanView]:
+    """By name. search: in the name."""
     wanted = select(plan).order_by(plan.c.name).limit(limit + 1)
+    if search:
+        wanted = wanted.where(plan.c.name.ilike(like(search), escape="/"))
     if after is not None:
         wanted = wanted.where(plan.c.name > after)
     found = [plan_view(row) for row in connection.execute(wanted)]
