@@ -13,6 +13,9 @@ from gateway.routes import Route, Upstream
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
+HttpUrl = Annotated[
+    str, Meta(pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^?#\s]*)?$")
+]
 Address = Annotated[str, Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$")]
 
 
@@ -47,7 +50,7 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     trusted_hops: Annotated[int, Meta(ge=0, le=10)] = 0
     internal_host: str = "127.0.0.1"
     internal_port: Port = 8081
-    control_url: str = "http://127.0.0.1:8090"
+    control_url: HttpUrl = "http://127.0.0.1:8090"
     token: Secret | None = None
     certificate: str = ""
     private_key: str = ""

@@ -9,15 +9,17 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
+
 from chassis import clock
 from chassis.log import log
-from chassis.outbound import INSIDE, Outbound
-from contracts.problem import Problem
+from gateway.dataplane.asking import Line
 from gateway.dataplane.worker import Worker
 from gateway.snapshot import Shelf, decode
 from gateway.usage import Tally
 
 _LOG = log("gateway.feed")
+_ANSWER_S = 10.0
 _WAIT_S = 3  # short: a control plane that stops waits for its open polls
 _PAUSE_FIRST_S, _PAUSE_MOST_S = 0.1, 2.0
 _PUSH_EVERY_S = 2.0
@@ -33,7 +35,7 @@ class Feed:
         self._token = token
         self._tally = Tally(worker.memory("usage"))
         self._told_s = 0.0
-        self._control = Outbound(url, peer="control", words=INSIDE, deadline_s=_WAIT_S + 10.0)
+        self._polls, self._pushes = Line(url), Line(url)
 
     def begin_from_disk(self) -> bool:
         """True when a trusted snapshot lay there."""
@@ -65,25 +67,26 @@ class Feed:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_PUSH_S):
                     await self.push()
-            await self._control.aclose()
+            self._polls.close()
+            self._pushes.close()
 
     async def push(self) -> bool:
         """Tell the control plane what was used; True when nothing is left to tell."""
         self._tally.gather(clock.now().timestamp())
         while (batch := self._tally.batch()) is not None:
             try:
-                reply = await self._control.send(
+                status, _ = await self._pushes.ask(
                     "POST",
                     "/usage",
-                    json=batch,
-                    headers={"authorization": f"Bearer {self._token()}"},
-                    safe=False,
+                    json=msgspec.json.encode(batch),
+                    token=self._token(),
+                    within_s=_ANSWER_S,
                 )
-            except Problem as problem:
-                _LOG.warning("control.unreachable", because=problem.because)
+            except OSError as error:
+                _LOG.warning("control.unreachable", because=repr(error))
                 return False
-            if reply.status != 204:
-                _LOG.error("usage.refused", status=reply.status)
+            if status != 204:
+                _LOG.error("usage.refused", status=status)
                 return False
             self._tally.done()
         return True
@@ -108,27 +111,27 @@ class Feed:
         unknown = self._unknown()
         asked = {"after": self._worker.snapshot.version, "wait_s": 0 if unknown else _WAIT_S}
         try:
-            reply = await self._control.send(
+            status, body = await self._polls.ask(
                 "GET",
                 "/snapshot",
                 query=[*asked.items(), *(("unknown", name) for name in unknown)],
-                headers={"authorization": f"Bearer {self._token()}"},
-                safe=False,
+                token=self._token(),
+                within_s=_WAIT_S + _ANSWER_S,
             )
-        except Problem as problem:
-            _LOG.warning("control.unreachable", because=problem.because)
+        except OSError as error:
+            _LOG.warning("control.unreachable", because=repr(error))
             return False
-        if reply.status == 204:
+        if status == 204:
             return True
-        if reply.status != 200:
-            _LOG.error("control.refused", status=reply.status)
+        if status != 200:
+            _LOG.error("control.refused", status=status)
             return False
         try:
-            snapshot = decode(reply.body)
+            snapshot = decode(body)
             self._worker.swap(snapshot)
         except ValueError as error:
             _LOG.error("snapshot.refused", error=str(error))
             return False
-        self._shelf.keep(reply.body)
+        self._shelf.keep(body)
         _LOG.info("snapshot.taken", version=snapshot.version, source="control")
         return True

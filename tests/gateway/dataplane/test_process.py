@@ -25,6 +25,7 @@ run_data_plane(GatewaySettings(port=port, internal_port=internal,
 PIECE = b"z" * 65_536
 PIECES = 1_600  # 100 MB
 FLAT_MB = 8.0
+IDLE_MB = 60.0
 
 
 def _free_port():
@@ -101,6 +102,15 @@ async def process(tmp_path, upstream, eventually):
 
 async def _until(reader, mark: bytes) -> None:
     await reader.readuntil(mark)
+
+
+async def test_an_idle_worker_takes_at_most_60_mb(process, upstream):
+    """With a snapshot in force, after its first request, and while it asks for the next one."""
+    reader, writer = await process.line()
+    writer.write(process.head("GET", "Connection: close"))
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    writer.close()
+    assert process.peak_mb() < IDLE_MB
 
 
 @pytest.mark.parametrize("chunked", [False, True])
