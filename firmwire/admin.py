@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contracts.problem import Problem
 
 T = TypeVar("T")
+LET_GO_S = 0.02
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 REASON = click.option("--reason", default="", help="Why, for the audit trail.")
@@ -53,8 +54,13 @@ def run(url: str | None, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         else:
             address = url
         token = admin_token(settings.home(), os.environ.get("FIRMWIRE_ADMIN_TOKEN", ""))
-        async with ControlClient(address, token) as control:
-            return await work(control)
+        try:
+            async with ControlClient(address, token) as control:
+                return await work(control)
+        finally:
+            # A thread of the HTTP client lets go of Python a moment after it is closed; an
+            # interpreter that ends before that is aborted, and the command's status lost.
+            await asyncio.sleep(LET_GO_S)
 
     try:
         return asyncio.run(asked())

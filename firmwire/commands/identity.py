@@ -12,7 +12,7 @@ import click
 
 FILES = {
     "identity.jwks.json": "public keys of every issuer; all tiers and the control plane read it",
-    "identity/gateway.key.json": "private; only the gateway's data plane",
+    "identity/gateway.key.json": "private; both planes of the gateway",
     "identity/process.key.json": "private; only the process tier",
     "identity/experience.key.json": "private; only the experience tier",
     "identity/firmwire.key.json": "private; only the command line",

@@ -16,6 +16,7 @@ from chassis.limiter import Lane
 from chassis.server import serving
 from contracts.ports.system.crm import Crm
 from contracts.problem import Fault, Problem
+from firmwire.platform import VENDORS
 from firmwire.supervisor import free_ports
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
@@ -141,6 +142,21 @@ async def _told_in_words(control, home):
     text = " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
     assert re.search(r"salesforce salesforce vendor .*14 of 100 in 1 day 0 of 10", text)
     assert "script" not in page.headers["content-security-policy"]
+
+
+def test_a_platform_shows_its_vendors_without_a_setting(firm):
+    """`firmwire up` wires it: NetSuite and Salesforce were heard, the others are as configured."""
+
+    async def sources() -> dict[str, str]:
+        url, home = firm.platform.control_url, firm.platform.home
+        async with ControlClient(url, admin_token(home)) as admin:
+            return {one.instance: one.quota.source for one in (await seen_by(admin)).items}
+
+    told = {"netsuite", "salesforce"}
+    wanted = {v: "VENDOR" if v in told else "CONFIGURED" for v in VENDORS}
+    ends_s = clock.monotonic() + 60
+    while (found := firm.run(sources())) != wanted:
+        assert clock.monotonic() < ends_s, found
 
 
 async def test_a_system_tier_that_is_away_is_said_in_words(tmp_path):

@@ -115,3 +115,18 @@ def test_only_the_gateway_is_reachable(compose, manifests):
     ]  # fmt: skip
     kinds = {each["spec"].get("type") for each in manifests if each["kind"] == "Service"}
     assert (published, len(closed), opened, kinds) == (["gateway"], 1, ["gateway"], {None})
+
+
+def test_the_control_plane_may_ask_the_system_tier(manifests):
+    """It shows admins the vendors' quotas: with the gateway's key, through the system's policy."""
+    (control,) = (
+        m["spec"]["template"]["spec"] for m in manifests
+        if (m["kind"], m["metadata"]["name"]) == ("Deployment", "control")
+    )  # fmt: skip
+    assert "gateway.key.json" in control["initContainers"][0]["args"][0]
+    (policy,) = (
+        m["spec"] for m in manifests
+        if (m["kind"], m["metadata"]["name"]) == ("NetworkPolicy", "system")
+    )  # fmt: skip
+    let_in = {each["podSelector"]["matchLabels"]["tier"] for each in policy["ingress"][0]["from"]}
+    assert let_in == {"gateway", "process", "control"}

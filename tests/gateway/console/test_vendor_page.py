@@ -10,6 +10,7 @@ from contracts.problem import Fault, Problem
 from gateway.control.app import control_plane
 from gateway.control.client import ControlClient, admin_token
 from gateway.control.vendors import VendorPage
+from gateway.identity.roles import ROLES, may
 from gateway.settings import ControlSettings
 
 
@@ -41,6 +42,12 @@ async def test_the_page_says_what_is_left_and_who_is_shed(look):
     assert re.search(
         r"interactive 3 sync 2,400 bulk 3,600 interactive 41 interactive \d\d:\d\d:\d\d", words
     )
+
+
+def test_whoever_looks_may_look():
+    """Every role but the one that only consents to clients."""
+    assert [role for role in ROLES if not may(role, "vendors:read")] == ["user"]
+    assert [role for role in ROLES if may(role, "vendors:write")] == ["admin"]
 
 
 async def test_nothing_connected_is_said(look, told):
