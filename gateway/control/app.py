@@ -84,11 +84,12 @@ def control_plane(settings: ControlSettings, home: Path) -> Service:
         app.state.keeper = keeper
         app.state.system_tier = system_tier = SystemTier(settings, home)
         mount.app = identity_app(house_of(database, publisher, settings, secrets))
-        keeping = asyncio.create_task(keeper.run())
+        tasks = [asyncio.create_task(one) for one in (keeper.run(), publisher.follow())]
         try:
             yield
         finally:
-            keeping.cancel()
+            for task in tasks:
+                task.cancel()
             await system_tier.aclose()
             await database.aclose()
 

@@ -15,7 +15,7 @@ from chassis import clock
 from contracts.paging import Page
 from gateway.control.rows import instant, like, ms, page
 from gateway.control.shapes import AuditView
-from gateway.control.tables import audit_entry
+from gateway.control.tables import audit_entry, published
 
 _FIRST = "0" * 64
 
@@ -31,6 +31,7 @@ def append(
     after: Any = None,
 ) -> None:
     """One entry in the caller's transaction. before, after: structs or dicts without secrets."""
+    connection.execute(select(published).with_for_update())  # one chain, also of several replicas
     last = select(audit_entry.c.hash).order_by(audit_entry.c.seq.desc()).limit(1)
     row: dict[str, Any] = {
         "at_ms": ms(clock.now()),

@@ -1,6 +1,7 @@
 """This file exists to number the control plane's state and hand it to data planes as it changes.
 
-Owns   the current snapshot in memory, and who waits for the next.
+Owns   the current snapshot in memory, and who waits for the next. What other replicas of the
+       control plane change in the database is looked for five times a second.
 Fails  INVALID, in the words of what was refused: then the change that led to it is rolled back.
 """
 
@@ -11,11 +12,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, text, update
 
 from chassis import clock
 from chassis.database import Database
 from chassis.discovery import plugs
+from chassis.log import log
 from contracts.problem import Fault, Problem
 from gateway import keys
 from gateway.control.applied import applied_of
@@ -32,6 +34,9 @@ from gateway.snapshot import Consumer, Key, Plan, Snapshot, SnapshotRefused, che
 
 T = TypeVar("T")
 
+LOOK_S = 0.2
+_LOG = log("gateway.publish")
+
 
 @contextmanager
 def _told() -> Iterator[None]:
@@ -40,6 +45,11 @@ def _told() -> Iterator[None]:
         yield
     except (SnapshotRefused, PipeRefused) as refused:
         raise Problem(Fault.INVALID, str(refused)) from refused
+
+
+def _next(connection: Connection) -> None:
+    """First of all: it holds the row, so that changes at all replicas go one after the other."""
+    connection.execute(update(published).values(version=published.c.version + 1))
 
 
 class _Rehearsed(Exception):
@@ -91,8 +101,8 @@ class Publisher:
         """Do the work and publish; all of it or nothing."""
 
         def changed(connection: Connection) -> tuple[T, Snapshot]:
+            _next(connection)
             done = work(connection)
-            connection.execute(update(published).values(version=published.c.version + 1))
             return done, self._read(connection)
 
         with _told():
@@ -104,6 +114,7 @@ class Publisher:
         """What `change` would do, and whether it would hold; then none of it was."""
 
         def tried(connection: Connection) -> T:
+            _next(connection)
             done = work(connection)
             self._read(connection)
             raise _Rehearsed(done)
@@ -117,6 +128,8 @@ class Publisher:
 
     async def after(self, version: int, wait_s: float) -> bytes | None:
         """The snapshot when it is another than this version, as soon as it is; None in time."""
+        if self.snapshot.version < version:
+            await self.look()  # another replica told it; nobody is to go back to what was before
         if self.snapshot.version == version:
             try:
                 async with asyncio.timeout(wait_s), self._changed:
@@ -124,6 +137,29 @@ class Publisher:
             except TimeoutError:
                 return None
         return self._encoded
+
+    async def follow(self) -> None:
+        """Until cancelled: publish what other replicas have changed."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except Exception as error:  # house: except one look that fails must not be the last
+                _LOG.error("publish.look_failed", because=repr(error), exc_info=error)
+
+    async def look(self) -> None:
+        """Once."""
+        version = await self._database.read(
+            lambda connection: connection.execute(select(published.c.version)).scalar_one()
+        )
+        if version > self.snapshot.version:
+            await self._publish(await self._database.read(self._read_at_once))
+
+    def _read_at_once(self, connection: Connection) -> Snapshot:
+        """While others write; SQLite's readers see one state as they are."""
+        if not self._database.sqlite:
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        return self._read(connection)
 
     async def _publish(self, snapshot: Snapshot) -> None:
         async with self._changed:
