@@ -58,7 +58,10 @@ async def test_applying_twice_is_applying_once(admin):
         ("removed", "route", "experience"),
     } == set(told_of(first))  # fmt: skip
     state = await admin.state()
-    assert [*state.routes] == ["invoices", "openapi", "portal", "leaked-keys"]
+    assert [*state.routes] == [
+        "invoices", "openapi", "portal", "portal-keys", "portal-keys-made", "portal-form",
+        "leaked-keys",
+    ]  # fmt: skip
     assert state.hosts == ("api.firm.example",)
     assert {"system", "process", "experience", "reports", "control"} == set(state.upstreams)
     trail = await admin.audit()
@@ -177,3 +180,16 @@ async def test_issuers_are_in_files_too(tmp_path, issuer):
         assert "trial" not in (await admin.state()).plans
         gone = await admin.apply_state(wanted(issuers={}, prune=True))
         assert [("removed", "issuer", issuer)] == told_of(gone)
+
+
+async def test_a_sandbox_is_part_of_the_files(admin):
+    """Given, kept and shown; one that is live as well is refused, with the upstream named."""
+    one = {"urls": ["http://127.0.0.1:9"], "sandbox_origins": ["http://127.0.0.1:10"]}
+    await admin.apply_state(wanted(upstreams={"process": one}))
+    kept = (await admin.state()).upstreams["process"]
+    assert kept["sandbox_origins"] == ["http://127.0.0.1:10"]
+    one["urls"] = ["http://127.0.0.1:9", "http://127.0.0.1:10/"]
+    with pytest.raises(Problem) as refused:
+        await admin.apply_state(wanted(upstreams={"process": one}))
+    assert refused.value.errors[0].pointer == "/upstreams/process"
+    assert "serves live keys as well" in refused.value.say
