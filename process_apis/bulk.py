@@ -28,6 +28,7 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.types import TypeEngine
 
 from contracts.ids import uuid7
 from process_apis.columns import instant_text
@@ -102,12 +103,34 @@ def among(
 ) -> ColumnElement[bool]:
     """column is one of values, with one bound parameter however many there are."""
     listed = list(values)
-    if connection.dialect.name == "sqlite":
-        text = msgspec.json.encode(listed).decode()
-        each = func.json_each(bindparam(None, text, String)).table_valued("value")
-        return column.in_(select(each.c.value))
     kind = BigInteger if listed and isinstance(listed[0], int) else String
-    return column == any_(bindparam(None, listed, ARRAY(kind)))
+    return _within(plain(connection), column, None, params(connection, listed), kind)
+
+
+def within(sqlite: bool, column: Column[Any], name: str) -> ColumnElement[bool]:
+    """As `among`, for a statement that is built once: its parameter takes what `params` makes."""
+    return _within(sqlite, column, name, None, String)
+
+
+def params(connection: Connection, values: Iterable[str | int]) -> Any:
+    """A list as this connection's database takes it in one parameter."""
+    listed = list(values)
+    return msgspec.json.encode(listed).decode() if plain(connection) else listed
+
+
+def plain(connection: Connection) -> bool:
+    """Is it SQLite, which has neither instants nor lists."""
+    return connection.dialect.name == "sqlite"
+
+
+def _within(
+    sqlite: bool, column: Column[Any], name: str | None, given: Any, kind: type[TypeEngine[Any]]
+) -> ColumnElement[bool]:
+    value = {} if given is None else {"value": given}
+    if sqlite:
+        each = func.json_each(bindparam(name, type_=String, **value)).table_valued("value")
+        return column.in_(select(each.c.value))
+    return column == any_(bindparam(name, type_=ARRAY(kind), **value))
 
 
 def ids(at: datetime, count: int) -> list[str]:

@@ -6,11 +6,12 @@ Source  domain.md B.5 (exception), C.2 (queue mechanics).
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from contracts.catalogue import CATALOGUE
 from contracts.entities.work_item import Finding, WorkItem
@@ -58,14 +59,19 @@ def live_of(
     wanted = list(ids)
     if not wanted:
         return found
-    query = select(work_item).where(
-        bulk.among(connection, work_item.c.subject_id, wanted),
-        work_item.c.subject_type == subject_type,
-        work_item.c.state.in_(LIVE_ITEM_STATES),
-    )
-    for row in connection.execute(query):
+    asked = {"of": bulk.params(connection, wanted), "type": subject_type}
+    for row in connection.execute(_live(bulk.plain(connection)), asked):
         found.setdefault(row.subject_id, []).append(row)
     return found
+
+
+@cache
+def _live(sqlite: bool) -> Select[Any]:
+    return select(work_item).where(
+        bulk.within(sqlite, work_item.c.subject_id, "of"),
+        work_item.c.subject_type == bindparam("type"),
+        work_item.c.state.in_(LIVE_ITEM_STATES),
+    )
 
 
 def settle(connection: Connection, changes: Sequence[Change], at: datetime) -> list[Fact]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from contracts.entities.finance import ErpInvoice, InvoiceDocument
 from contracts.entities.work_item import Finding
@@ -29,6 +29,34 @@ from process_apis.tables import invoice, posting_attempt
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _SENDABLE = ("QUEUED", "POSTING")
 FINAL = frozenset({"POSTED", "POST_REJECTED", "ERP_CONFLICT", "CANCELLED", "DRAFT", "APPROVED"})
+
+# Built once: making a statement costs as much as running it, and an invoice needs a dozen.
+_attempts = posting_attempt.c
+_LOCKED = select(invoice).where(invoice.c.id == bindparam("of")).with_for_update()
+_STATUS = (
+    update(invoice)
+    .where(invoice.c.id == bindparam("of"))
+    .values(status=bindparam("to"), updated_at=bindparam("at"))
+)
+_POSTED = (
+    update(invoice)
+    .where(invoice.c.id == bindparam("of"))
+    .values(
+        status="POSTED", erp_id=bindparam("erp"), erp_number=bindparam("number"),
+        tax_minor=bindparam("tax"), total_minor=bindparam("total"), posted_at=bindparam("at"),
+        updated_at=bindparam("at"),
+    )
+)  # fmt: skip
+_CLOSED = (
+    update(posting_attempt)
+    .where(_attempts.invoice_id == bindparam("of"), _attempts.attempt_no == bindparam("number"))
+    .values(outcome=bindparam("to"), finished_at=bindparam("at"), detail=bindparam("more"))
+)
+_LAST = select(func.max(_attempts.attempt_no)).where(_attempts.invoice_id == bindparam("of"))
+_OPEN = _LAST.where(_attempts.outcome == "")
+_DOUBTFUL = select(_attempts.attempt_no).where(
+    _attempts.invoice_id == bindparam("of"), _attempts.outcome == "AMBIGUOUS"
+)
 
 
 class Send(Struct, frozen=True):
@@ -101,12 +129,11 @@ def post(
     _close(connection, id, attempt_no, "SUCCESS", at, {"erp_id": found.ref.id})
     drafts.release_waiting(connection, [id])
     connection.execute(
-        update(invoice)
-        .where(invoice.c.id == id)
-        .values(
-            status="POSTED", erp_id=found.ref.id, erp_number=found.number,
-            tax_minor=found.tax.minor, total_minor=found.total.minor, posted_at=at, updated_at=at,
-        )
+        _POSTED,
+        {
+            "of": id, "erp": found.ref.id, "number": found.number, "tax": found.tax.minor,
+            "total": found.total.minor, "at": at,
+        },
     )  # fmt: skip
     settle_books(connection, id, at, telling)
     changed = locked(connection, id)
@@ -226,7 +253,7 @@ def queue_again(connection: Connection, id: str, at: datetime) -> int:
 
 def locked(connection: Connection, id: str) -> Row[Any]:
     """The invoice, held until the transaction ends."""
-    return connection.execute(select(invoice).where(invoice.c.id == id).with_for_update()).one()
+    return connection.execute(_LOCKED, {"of": id}).one()
 
 
 def doubted_at(connection: Connection, id: str) -> datetime | None:
@@ -249,17 +276,11 @@ def absences(connection: Connection, id: str, since: datetime) -> list[datetime]
 
 
 def _open(connection: Connection, id: str) -> int | None:
-    query = select(func.max(posting_attempt.c.attempt_no)).where(
-        posting_attempt.c.invoice_id == id, posting_attempt.c.outcome == ""
-    )
-    return connection.execute(query).scalar()
+    return connection.execute(_OPEN, {"of": id}).scalar()
 
 
 def _doubtful(connection: Connection, id: str) -> bool:
-    query = select(posting_attempt.c.attempt_no).where(
-        posting_attempt.c.invoice_id == id, posting_attempt.c.outcome == "AMBIGUOUS"
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    return connection.execute(_DOUBTFUL, {"of": id}).first() is not None
 
 
 def _looked(connection: Connection, id: str, at: datetime, fresh_s: float) -> bool:
@@ -267,8 +288,7 @@ def _looked(connection: Connection, id: str, at: datetime, fresh_s: float) -> bo
 
 
 def _next(connection: Connection, id: str) -> int:
-    query = select(func.max(posting_attempt.c.attempt_no)).where(posting_attempt.c.invoice_id == id)
-    return (connection.execute(query).scalar() or 0) + 1
+    return (connection.execute(_LAST, {"of": id}).scalar() or 0) + 1
 
 
 def _overtaken(connection: Connection, id: str, attempt_no: int | None) -> str | None:
@@ -288,16 +308,13 @@ def _close(
     if attempt_no is None:
         return
     connection.execute(
-        update(posting_attempt)
-        .where(posting_attempt.c.invoice_id == id, posting_attempt.c.attempt_no == attempt_no)
-        .values(outcome=outcome, finished_at=at, detail=_encode(detail))
+        _CLOSED,
+        {"of": id, "number": attempt_no, "to": outcome, "at": at, "more": _encode(detail)},
     )
 
 
 def _status(connection: Connection, id: str, status: str, at: datetime) -> None:
-    connection.execute(
-        update(invoice).where(invoice.c.id == id).values(status=status, updated_at=at)
-    )
+    connection.execute(_STATUS, {"of": id, "to": status, "at": at})
 
 
 def _told(

@@ -1,8 +1,9 @@
 """Say an invoice in the ERP's own ids; what cannot be said is a finding, never a crash."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from contracts.entities.finance import ErpInvoice, InvoiceDocument, InvoiceDocumentLine
 from contracts.entities.ledger import InvoiceLine
@@ -43,20 +44,28 @@ def document(connection: Connection, row: Row[Any]) -> tuple[InvoiceDocument | N
 
 def externals(connection: Connection, instance: str, codes: list[tuple[str, str]]) -> Known:
     """The instance's id of each (entity, code) that it has; the first in text order."""
-    query = (
-        select(
-            cross_reference.c.entity, cross_reference.c.code,
-            func.min(cross_reference.c.external_id).label("id"),
-        )
+    asked = {
+        "system": instance,
+        "entities": bulk.params(connection, sorted({e for e, _ in codes})),
+        "codes": bulk.params(connection, sorted({c for _, c in codes})),
+    }
+    rows = connection.execute(_maps(bulk.plain(connection)), asked)
+    return {(row.entity, row.code): row.id for row in rows}
+
+
+@cache
+def _maps(sqlite: bool) -> Select[Any]:
+    columns = cross_reference.c
+    return (
+        select(columns.entity, columns.code, func.min(columns.external_id).label("id"))
         .where(
-            cross_reference.c.system == instance,
-            cross_reference.c.valid_to.is_(None),
-            bulk.among(connection, cross_reference.c.entity, sorted({e for e, _ in codes})),
-            bulk.among(connection, cross_reference.c.code, sorted({c for _, c in codes})),
+            columns.system == bindparam("system"),
+            columns.valid_to.is_(None),
+            bulk.within(sqlite, columns.entity, "entities"),
+            bulk.within(sqlite, columns.code, "codes"),
         )
-        .group_by(cross_reference.c.entity, cross_reference.c.code)
-    )  # fmt: skip
-    return {(row.entity, row.code): row.id for row in connection.execute(query)}
+        .group_by(columns.entity, columns.code)
+    )
 
 
 def same(ours: InvoiceDocument, theirs: ErpInvoice) -> dict[str, object]:

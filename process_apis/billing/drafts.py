@@ -7,10 +7,11 @@ Source  domain.md C.3; B.6 (rows pulled from a draft).
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, text, update
+from sqlalchemy import Connection, Row, Update, func, select, text, update
 
 from contracts.entities.ledger import BillableTransaction, Invoice
 from contracts.ids import uuid7
@@ -250,12 +251,18 @@ def _claim(connection: Connection, made: Sequence[tuple[Invoice, DraftInvoice]])
 
 def release_waiting(connection: Connection, ids: Sequence[str]) -> int:
     """Corrections that waited for these invoices may be judged now (domain.md B.6, 3)."""
-    sources = select(ledger.c.source_id).where(bulk.among(connection, ledger.c.invoice_id, ids))
-    return connection.execute(
+    asked = {"of": bulk.params(connection, ids)}
+    return connection.execute(_undeferred(bulk.plain(connection)), asked).rowcount
+
+
+@cache
+def _undeferred(sqlite: bool) -> Update:
+    sources = select(ledger.c.source_id).where(bulk.within(sqlite, ledger.c.invoice_id, "of"))
+    return (
         update(inbox)
         .where(inbox.c.state == "DEFERRED", inbox.c.entry_id.in_(sources))
         .values(state="WAITING")
-    ).rowcount
+    )
 
 
 def count_transactions(connection: Connection, run: str) -> int:

@@ -5,11 +5,12 @@ Set-based, but for one event an entry: a dashboard that counts entries by state 
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Executable, Row, Select, bindparam, select, update
 
 from contracts.entities.time_entry import Approval
 from contracts.ids import uuid7
@@ -49,13 +50,8 @@ def move_entries(
     telling: Telling,
 ) -> None:
     """Entries on these invoices in state `before` are now `after`. Told entry by entry."""
-    sources = select(ledger.c.source_id).where(bulk.among(connection, ledger.c.invoice_id, ids))
-    rows = connection.execute(
-        update(time_entry)
-        .where(time_entry.c.entry_id.in_(sources), time_entry.c.billing_state == before)
-        .values(billing_state=after)
-        .returning(*time_entry.columns)
-    ).all()
+    asked = {"of": bulk.params(connection, ids), "was": before, "to": after}
+    rows = connection.execute(_moved(bulk.plain(connection)), asked).all()
     telling.count(f"entries:{before}", -len(rows))
     telling.count(f"entries:{after}", len(rows))
     telling.tell(_facts(connection, rows, after, snapshot, at))
@@ -97,12 +93,29 @@ def _facts(
 
 def _codes(connection: Connection, entry_ids: Sequence[str]) -> dict[str, list[str]]:
     """What is still said of these entries: warnings stay visible on a draft."""
-    query = select(work_item.c.subject_id, work_item.c.code).where(
-        bulk.among(connection, work_item.c.subject_id, entry_ids),
+    query = _said(bulk.plain(connection))
+    found: dict[str, list[str]] = {}
+    asked = {"of": bulk.params(connection, entry_ids)}
+    for entry_id, code in connection.execute(query, asked):
+        found.setdefault(entry_id, []).append(code)
+    return found
+
+
+@cache
+def _moved(sqlite: bool) -> Executable:
+    sources = select(ledger.c.source_id).where(bulk.within(sqlite, ledger.c.invoice_id, "of"))
+    return (
+        update(time_entry)
+        .where(time_entry.c.entry_id.in_(sources), time_entry.c.billing_state == bindparam("was"))
+        .values(billing_state=bindparam("to"))
+        .returning(*time_entry.columns)
+    )
+
+
+@cache
+def _said(sqlite: bool) -> Select[str, str]:
+    return select(work_item.c.subject_id, work_item.c.code).where(
+        bulk.within(sqlite, work_item.c.subject_id, "of"),
         work_item.c.subject_type == "time_entry",
         work_item.c.state.in_(LIVE_ITEM_STATES),
     )
-    found: dict[str, list[str]] = {}
-    for entry_id, code in connection.execute(query):
-        found.setdefault(entry_id, []).append(code)
-    return found

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from contracts.entities.ledger import Invoice, InvoiceLine
 from contracts.money import Money
@@ -92,17 +92,24 @@ def invoice_by_id(connection: Connection, id: str) -> Invoice | None:
     return None if row is None else invoice_of(row, lines_of(connection, row))
 
 
+_CLAIMS = (
+    select(invoice_transaction.c.line_no, invoice_transaction.c.transaction_id)
+    .where(invoice_transaction.c.invoice_id == bindparam("of"), invoice_transaction.c.live)
+    .order_by(invoice_transaction.c.transaction_id)
+)
+_LINES = (
+    select(invoice_line)
+    .where(invoice_line.c.invoice_id == bindparam("of"))
+    .order_by(invoice_line.c.line_no)
+)
+
+
 def lines_of(connection: Connection, row: Row[Any]) -> tuple[InvoiceLine, ...]:
     """Lines in order. row: of `invoice`."""
     members: dict[int, list[str]] = {}
-    claims = (
-        select(invoice_transaction.c.line_no, invoice_transaction.c.transaction_id)
-        .where(invoice_transaction.c.invoice_id == row.id, invoice_transaction.c.live)
-        .order_by(invoice_transaction.c.transaction_id)
-    )
-    for line_no, transaction in connection.execute(claims):
+    of = {"of": row.id}
+    for line_no, transaction in connection.execute(_CLAIMS, of):
         members.setdefault(line_no, []).append(transaction)
-    query = select(invoice_line).where(invoice_line.c.invoice_id == row.id)
     return tuple(
         InvoiceLine(
             line_no=line.line_no,
@@ -117,7 +124,7 @@ def lines_of(connection: Connection, row: Row[Any]) -> tuple[InvoiceLine, ...]:
             period_to=line.period_to,
             transactions=tuple(members.get(line.line_no, ())),
         )
-        for line in connection.execute(query.order_by(invoice_line.c.line_no))
+        for line in connection.execute(_LINES, of)
     )
 
 
