@@ -21,7 +21,7 @@ _COLUMNS = (
 @click.argument("consumer")
 @click.option("--plan", help="One its consumer subscribes to; a new one is made on it.")
 @click.option("--scope", "scopes", multiple=True, help="May be repeated; none is all of the plan.")
-@click.option("--test", "environment", flag_value="test", help="A test key (fw_test_...).")
+@click.option("--test", "environment", flag_value="test", help="A test key, for sandboxes only.")
 @click.option("--network", "networks", multiple=True, help="CIDR the key works from; repeatable.")
 @click.option("--days", type=click.IntRange(1), help="Days until it expires.")
 @click.option("--label", default="", help="A note to tell keys apart.")
