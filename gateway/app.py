@@ -30,6 +30,7 @@ from gateway.dataplane.worker import Worker
 from gateway.dataplane.workers import Workers, reserve
 from gateway.identity.proofs import Proofs
 from gateway.keys import peppers
+from gateway.metering.kept import Kept, share_out
 from gateway.metering.shared import Shared
 from gateway.policy import Policy, Share
 from gateway.settings import ControlSettings, GatewaySettings
@@ -41,6 +42,7 @@ _LOG = log("gateway")
 def run_data_plane(given: GatewaySettings, home: Path | None = None) -> None:
     """Serve until SIGTERM. home: the installation's folder, by default chassis.settings.home()."""
     home = home or settings.home()
+    share_out(home / "gateway" / "quotas", given.workers)
     if given.workers == 1:
         uvloop.run(serve_data_plane(given, home))
         return
@@ -83,13 +85,14 @@ async def serve_data_plane(
     """The same inside a running loop. lifeline: a file that ends when the parent is gone."""
     identity.ensure(home)
     spans.configure("gateway")  # before the policies are bound, and never before a fork
+    share = Share() if siblings is None else siblings.share
     worker = Worker(
         limits=given.limits,
         peppers=peppers(home),
         signer=identity.Signer.of(home, "gateway"),
         policies=plugs("gateway.policies", "POLICY", Policy),
         access_log=LogFile(home / "log" / "gateway-access.jsonl"),
-        share=Share() if siblings is None else siblings.share,
+        share=share,
         shared=_shared(given, siblings),
         trusted_hops=given.trusted_hops,
     )
@@ -100,17 +103,21 @@ async def serve_data_plane(
         given.control_url,
         lambda: given.token.reveal() if given.token else tokens.data_plane(home),
     )
+    quotas = Kept(worker.meters, home / "gateway" / "quotas", share)
+    quotas.begin()
     feed.begin_from_disk()
     internal = await serve_internal(worker, given.internal_host, given.internal_port, siblings)
     share_port = siblings is not None
     port = await worker.listen(given.host, given.port, _tls(given), share_port=share_port)
     _LOG.info("gateway.listening", host=given.host, port=port)
     _spare_the_collector()
-    asking = asyncio.create_task(feed.run())
+    asking, keeping = (asyncio.create_task(one) for one in (feed.run(), quotas.run()))
     await _stopped(worker, lifeline)
     _LOG.info("gateway.draining")
     await worker.drain()
     await proofs.aclose()
+    quotas.end()
+    await asyncio.wait({keeping})
     asking.cancel()  # last: what the last exchanges used is still told
     await asyncio.wait({asking})
     internal.close()

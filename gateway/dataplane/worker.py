@@ -22,6 +22,7 @@ from gateway.dataplane.listeners import Listener, Tls
 from gateway.dataplane.outbox import Outbox
 from gateway.dataplane.pool import Pool
 from gateway.keys import Peppers
+from gateway.metering.meters import Meters
 from gateway.metering.shared import Shared
 from gateway.policy import Caller, Exchange, Policy, Share, Sign
 from gateway.routes import Upstream as Definition
@@ -87,6 +88,11 @@ class Worker:
     def unknown_issuers(self) -> set[str]:
         """Issuers that may have new keys; whoever tells it on clears it."""
         return self._around.bearers.unknown
+
+    @property
+    def meters(self) -> Meters:
+        """For whoever keeps what was used."""
+        return self._around.meters
 
     def unix(self) -> float:
         """Unix seconds, to the second of the last tick and exact within it."""

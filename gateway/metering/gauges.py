@@ -149,6 +149,14 @@ class Quota:
     def idle(self, now_ns: int) -> bool:
         return not self.used or self._calendar.turn(now_ns) != self._begins_s
 
+    def kept(self) -> tuple[int, int, int]:
+        """Beginning and end of its period, Unix seconds, and what was used; unless it is idle."""
+        return self._begins_s, self._calendar.ends_s, self.used
+
+    def remember(self, begins_s: int, used: int) -> None:
+        """It was used before; a new period forgets it."""
+        self._begins_s, self.used = begins_s, used
+
 
 class Held:
     """amount at the same time, whatever each costs. Who took must say `done`."""

@@ -18,6 +18,8 @@ from gateway.metering.slots import LeasedSlots
 from gateway.metering.who import key_of
 
 GAUGES_MOST = 200_000
+Used = dict[str, tuple[int, int, int]]
+"""Quotas in memory by gauge: beginning and end of the period in Unix seconds, and what was used."""
 _CROWD = "everybody else"
 
 
@@ -36,6 +38,7 @@ class Meters:
         self._workers = workers
         self.shared = shared
         self._gauges: dict[str, Gauge] = {}
+        self._before: Used = {}
         self._calendars: dict[str, Calendar] = {}
         self._adjusted: dict[tuple[str, ...], dict[str, Adjusted]] = {}
         self._told: tuple[Adjusted, ...] = ()
@@ -104,6 +107,19 @@ class Meters:
             return bound.refusing(cost, now_ns)
         return await bound.ask(self.shared, cost, now_ns + ANSWER_NS, gone)
 
+    def remember(self, used: Used) -> None:
+        """What was used before this worker began."""
+        self._before = used
+
+    def used(self) -> Used:
+        """What a worker after this one should know."""
+        now_ns, now_s = self.now_ns(), self._unix()
+        found = {key: row for key, row in self._before.items() if row[1] > now_s}
+        for key, gauge in self._gauges.items():
+            if isinstance(gauge, Quota) and not gauge.idle(now_ns):
+                found[key] = gauge.kept()
+        return found
+
     def metrics(self) -> dict[str, float]:
         """By limit: how many were turned away, and how many would have been."""
         shown = {"firmwire_gateway_limit_gauges": float(len(self._gauges))}
@@ -141,7 +157,11 @@ class Meters:
         if limit.kind == "quota":
             calendar = self._calendar(limit.period)
             quota = Quota(limit, calendar, workers)
-            return quota if shared is None else LeasedQuota(limit, name, shared, quota, calendar)
+            if shared is not None:
+                return LeasedQuota(limit, name, shared, quota, calendar)
+            if (before := self._before.pop(key, None)) is not None:
+                quota.remember(before[0], before[2])
+            return quota
         return Held(limit, workers) if shared is None else LeasedSlots(limit, name, shared)
 
     def _calendar(self, period: str) -> Calendar:
