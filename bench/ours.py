@@ -26,7 +26,7 @@ from gateway.metering.limit import Limit
 from gateway.policy import Policy
 from gateway.routes import Route, Upstream, tier_routes
 from gateway.settings import Limits
-from gateway.snapshot import Consumer, Issuer, Key, Plan, Snapshot, decode, encode
+from gateway.snapshot import Consumer, Issuer, Key, Plan, Snapshot, encode
 
 KEYS, ROUTES, CONSUMERS = 10_000, 1_000, 500
 SWAP_EVERY_S = 1.0
@@ -71,7 +71,7 @@ async def main(
     second = _snapshot(peppers, key, upstream_port, version=2, large=large)
     for raw in cycle((encode(second), encode(first))):
         await asyncio.sleep(SWAP_EVERY_S)
-        worker.swap(decode(raw))
+        await worker.take(raw)
 
 
 def _for_large_bodies(snapshot: Snapshot) -> Snapshot:

@@ -6,6 +6,7 @@ Fails  ValueError when two routes claim the same prefix and method.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -103,16 +104,25 @@ def _strange(url: str) -> str:
     return ""
 
 
+@lru_cache(64)
+def _encoded(methods: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(method.encode() for method in methods)
+
+
 class Table(Generic[T]):
     """Longest prefix wins, on whole segments: `/process/v1` never takes `/process/v12`."""
 
     def __init__(self, entries: Iterable[tuple[Route, T]]) -> None:
         self._by_prefix: dict[bytes, dict[bytes, T]] = {}
         for route, value in entries:
-            methods = self._by_prefix.setdefault(route.prefix.encode(), {})
-            for method in route.methods:
-                if methods.setdefault(method.encode(), value) is not value:
-                    raise ValueError(f"two routes serve {method} {route.prefix}")
+            prefix, named = route.prefix.encode(), _encoded(route.methods)
+            methods = self._by_prefix.get(prefix)
+            if methods is None:
+                self._by_prefix[prefix] = dict.fromkeys(named, value)
+                continue
+            for method in named:
+                if methods.setdefault(method, value) is not value:
+                    raise ValueError(f"two routes serve {method.decode()} {route.prefix}")
         self._depth = max((p.count(b"/") for p in self._by_prefix), default=0)
 
     def find(self, path: bytes) -> dict[bytes, T] | None:

@@ -6,16 +6,17 @@ Fails  SnapshotRefused: a snapshot that would let somebody in by accident, or th
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct, structs
 
 from gateway import lifecycle
 from gateway.keys import write_private
 from gateway.lifecycle import Life
 from gateway.metering.limit import Adjusted, Limit, repeated
 from gateway.routes import METHODS, Name, Route, Table, Upstream
+from gateway.steps import Steps, finished, slices
 
 
 class SnapshotRefused(ValueError):
@@ -138,20 +139,88 @@ def encode(snapshot: Snapshot) -> bytes:
     return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
+class Field:
+    """One field of a Snapshot: how to read it. item: of what it is a list, when that is a shape."""
+
+    def __init__(self, field: structs.FieldInfo) -> None:
+        self.whole = msgspec.msgpack.Decoder(field.type)
+        of = get_args(field.type)[:1] if get_origin(field.type) is tuple else ()
+        shape = bool(of) and isinstance(of[0], type) and issubclass(of[0], Struct)
+        self.item = msgspec.msgpack.Decoder(of[0]) if shape else None
+
+
+_FIELDS = {field.name: Field(field) for field in structs.fields(Snapshot)}
+_REQUIRED = frozenset(field.name for field in structs.fields(Snapshot) if field.required)
+_PIECES = msgspec.msgpack.Decoder(dict[str, Raw])
+_ITEMS = msgspec.msgpack.Decoder(list[Raw])
+
+
+class Reader:
+    """Reads one snapshot after the other: what comes again as it was is the same object again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[bytes, Any]] = {}
+
+    def steps(self, raw: bytes) -> Steps[Snapshot]:
+        """Raises SnapshotRefused when it is cut, altered or not of this shape."""
+        seal, _, body = raw.partition(b"\n")
+        if hashlib.sha256(body).hexdigest().encode() != seal:
+            raise SnapshotRefused("the checksum does not fit: the snapshot is cut or altered")
+        yield
+        known: dict[str, dict[bytes, Any]] = {}
+        values: dict[str, Any] = {}
+        name = ""
+        try:
+            pieces = _PIECES.decode(body)
+            for name, piece in pieces.items():
+                yield
+                field = _FIELDS.get(name)
+                if field is None:
+                    raise SnapshotRefused(f"{name} is not part of a snapshot")
+                if field.item is None:
+                    values[name] = field.whole.decode(piece)
+                else:
+                    before, known[name] = self._known.get(name, {}), {}
+                    values[name] = yield from _items(piece, field.item, before, known[name])
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise SnapshotRefused(f"{name}: {error}" if name else str(error)) from error
+        if missing := _REQUIRED - values.keys():
+            raise SnapshotRefused(f"{', '.join(missing)} is missing")
+        self._known = known
+        return Snapshot(**values)
+
+
+def _items(
+    piece: Raw,
+    decoder: msgspec.msgpack.Decoder[Any],
+    before: dict[bytes, Any],
+    known: dict[bytes, Any],
+) -> Steps[tuple[Any, ...]]:
+    found = []
+    for part in slices(_ITEMS.decode(piece)):
+        yield
+        for raw in part:
+            said = bytes(raw)
+            item = before.get(said)
+            if item is None:
+                item = decoder.decode(said)
+            known[said] = item
+            found.append(item)
+    return tuple(found)
+
+
 def decode(raw: bytes) -> Snapshot:
     """Raises SnapshotRefused when it is cut, altered or not of this shape; `check` looks within."""
-    seal, _, body = raw.partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != seal:
-        raise SnapshotRefused("the checksum does not fit: the snapshot is cut or altered")
-    try:
-        snapshot = msgspec.msgpack.decode(body, type=Snapshot)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise SnapshotRefused(str(error)) from error
-    return snapshot
+    return finished(Reader().steps(raw))
 
 
 def check(snapshot: Snapshot) -> None:
     """Everything named exists, and no route is open by omission."""
+    finished(checks(snapshot))
+
+
+def checks(snapshot: Snapshot) -> Steps[None]:
+    """`check` in steps."""
     upstreams = {upstream.name for upstream in snapshot.upstreams}
     plans = {plan.name for plan in snapshot.plans}
     for route in snapshot.routes:
@@ -171,14 +240,8 @@ def check(snapshot: Snapshot) -> None:
     for consumer in snapshot.consumers:
         if unknown := set(consumer.plans) - plans:
             raise SnapshotRefused(f"consumer {consumer.name}: no plan {', '.join(sorted(unknown))}")
-    held = plans_of(snapshot)
-    for key in snapshot.keys:
-        _holds(held, f"key {key.id}", key.consumer, key.plan)
-    for client in snapshot.clients:
-        _holds(held, f"client {client.id}", client.consumer, client.plan)
-    for issuer in snapshot.issuers:
-        if issuer.consumer:
-            _holds(held, f"issuer {issuer.issuer}", issuer.consumer, issuer.plan)
+    yield
+    yield from _subscriptions(snapshot)
     try:
         for life in snapshot.versions:
             lifecycle.check(life)
@@ -187,11 +250,28 @@ def check(snapshot: Snapshot) -> None:
         raise SnapshotRefused(str(error)) from error
 
 
-def _holds(held: dict[tuple[str, str], Plan], who: str, consumer: str, plan: str) -> None:
+def _subscriptions(snapshot: Snapshot) -> Steps[None]:
+    """Whoever may call is of a consumer, and for one of its plans."""
+    held = plans_of(snapshot)
+    for part in slices(snapshot.keys):
+        yield
+        for key in part:
+            if (key.consumer, key.plan) not in held:
+                raise _not_held(held, f"key {key.id}", key.consumer, key.plan)
+    for client in snapshot.clients:
+        if (client.consumer, client.plan) not in held:
+            raise _not_held(held, f"client {client.id}", client.consumer, client.plan)
+    for issuer in snapshot.issuers:
+        if issuer.consumer and (issuer.consumer, issuer.plan) not in held:
+            raise _not_held(held, f"issuer {issuer.issuer}", issuer.consumer, issuer.plan)
+
+
+def _not_held(
+    held: dict[tuple[str, str], Plan], who: str, consumer: str, plan: str
+) -> SnapshotRefused:
     if (consumer, "") not in held:
-        raise SnapshotRefused(f"{who}: no consumer {consumer}")
-    if (consumer, plan) not in held:
-        raise SnapshotRefused(f"{who}: {consumer} does not subscribe to the plan {plan}")
+        return SnapshotRefused(f"{who}: no consumer {consumer}")
+    return SnapshotRefused(f"{who}: {consumer} does not subscribe to the plan {plan}")
 
 
 class Shelf:

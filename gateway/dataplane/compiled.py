@@ -1,7 +1,8 @@
 """This file exists to turn a snapshot into what a worker uses: callers by hash, pipes by route.
 
-Owns   what changed is made anew, the rest is taken over: ten thousand keys and a thousand routes
-       must be swappable every second under load. Pools, counters and policy memories are handed in.
+Owns   what changed is made anew, the rest is taken over, in short steps: ten thousand keys and a
+       thousand routes must be swappable every second under load. Pools, counters and policies'
+       memories are handed in.
 Fails  SnapshotRefused or PipeRefused: then the compiled one before stays in force.
 """
 
@@ -23,6 +24,7 @@ from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
 from gateway.snapshot import Key, Plan, Snapshot, SnapshotRefused, plans_of, scopes_of
+from gateway.steps import Steps, slices
 
 UNROUTED = "-"
 
@@ -49,49 +51,40 @@ Judged = tuple[bytes, bytes, bytes, Use | None]  # method, target, path, and wha
 
 
 class Compiled:
-    """What one snapshot version means to a worker; swapped as a whole."""
+    """What one snapshot version means to a worker; put in force as a whole."""
 
     __slots__ = (
-        "_policies", "_rest", "_rows", "_uses", "callers", "hosts", "lines", "table", "unrouted",
-        "version",
+        "_policies", "_rest", "_rows", "_uses", "hosts", "lines", "table", "unrouted", "version",
     )  # fmt: skip
 
     def __init__(
         self,
         snapshot: Snapshot,
-        peppers: Peppers,
         policies: Mapping[str, Policy],
-        around: "Around",
-        before: "Compiled | None" = None,
+        rows: "dict[bytes, Row]",
+        uses: dict[str, Use],
+        unrouted: Pipe,
     ) -> None:
         self.version = snapshot.version
         self.lines: dict[bytes, Judged] = {}  # request lines, as gateway.dataplane.memo judged them
         self.hosts = frozenset(host.lower().encode() for host in snapshot.hosts)
+        self.table = Table((use.route, use) for use in uses.values())
+        self.unrouted = unrouted
         self._rest = _rest(snapshot)
         self._policies = policies
-        if before is not None and (before._rest != self._rest or before._policies is not policies):
-            before = None  # a pipe may be bound to any of it
-        rows_before = {} if before is None else before._rows
-        self._rows: dict[bytes, Row] = rows(snapshot, peppers, rows_before)
-        self.callers = {digest: row.caller for digest, row in self._rows.items()}
-        self._uses: dict[str, Use] = {}
-        for route in snapshot.routes:
-            pool = around.pool(route)
-            use = None if before is None else before._uses.get(route.name)
-            if use is None or use.pool is not pool or use.route != route:
-                pipe = pipe_of(policies, around.tools(route, peppers, snapshot.versions, pool))
-                use = Use(route, pipe, pool, around.counts(route.name))
-            self._uses[route.name] = use
-        self.table = Table((use.route, use) for use in self._uses.values())
-        if before is None:
-            self.unrouted = pipe_of(policies, around.tools(None, peppers, snapshot.versions))
-        else:
-            self.unrouted = before.unrouted
-        # Last, when nothing can be refused any more: pipes look their callers up here.
-        around.callers.clear()
-        around.callers.update(self.callers)
-        around.book.keep({UNROUTED, *self._uses})
+        self._rows = rows
+        self._uses = uses
+
+    def like(self, snapshot: Snapshot, policies: Mapping[str, Policy]) -> bool:
+        """False when everything must be bound anew: a pipe may be bound to any of it."""
+        return self._rest == _rest(snapshot) and self._policies is policies
+
+    def put_in_force(self, snapshot: Snapshot, around: "Around") -> None:
+        """In one step, when nothing can be refused any more: pipes look their callers up here."""
         around.bearers.take(snapshot)
+        around.callers.clear()
+        around.callers.update({digest: row.caller for digest, row in self._rows.items()})
+        around.book.keep({UNROUTED, *self._uses})
         around.meters.adjust(snapshot.adjusted)
 
     def use_of(self, route: str) -> Use | None:
@@ -104,6 +97,35 @@ class Compiled:
         return host in self.hosts or host.rpartition(b":")[0] in self.hosts
 
 
+def compiling(
+    snapshot: Snapshot,
+    peppers: Peppers,
+    policies: Mapping[str, Policy],
+    around: "Around",
+    pools: Mapping[str, Pool],
+    before: Compiled | None,
+) -> Steps[Compiled]:
+    """Nothing is in force by it. before: what of it is the same is taken over."""
+    if before is not None and not before.like(snapshot, policies):
+        before = None
+    rows = yield from _rows(snapshot, peppers, {} if before is None else before._rows)
+    uses: dict[str, Use] = {}
+    for route in snapshot.routes:
+        yield
+        pool = pools[route.upstream]
+        use = None if before is None else before._uses.get(route.name)
+        if use is None or use.pool is not pool or (use.route is not route and use.route != route):
+            pipe = pipe_of(policies, around.tools(route, peppers, snapshot.versions, pool))
+            use = Use(route, pipe, pool, around.counts(route.name))
+        uses[route.name] = use
+    yield
+    if before is None:
+        unrouted = pipe_of(policies, around.tools(None, peppers, snapshot.versions))
+    else:
+        unrouted = before.unrouted
+    return Compiled(snapshot, policies, rows, uses, unrouted)
+
+
 class Around:
     """What lives longer than a snapshot, for one worker."""
 
@@ -112,7 +134,6 @@ class Around:
         monotonic: Callable[[], float],
         unix: Callable[[], float],
         log: LogLines,
-        upstream_pool: Callable[[str], Pool],
         share: Share,
         shared: Shared | None = None,
     ) -> None:
@@ -120,17 +141,12 @@ class Around:
         self._monotonic = monotonic
         self._unix = unix
         self._log = log
-        self._pool = upstream_pool
         self._memories: dict[str, MutableMapping[Any, Any]] = {}
         self._hashers: tuple[Callable[[bytes], bytes], ...] = ()
         self.callers: dict[bytes, Caller] = {}
         self.bearers = Bearers(unix, caller_of)
         self.meters = Meters(monotonic, unix, share.count, shared)
         self.book = Book()
-
-    def use_pools(self, upstream_pool: Callable[[str], Pool]) -> None:
-        """Of the snapshot about to be compiled."""
-        self._pool = upstream_pool
 
     def memory(self, name: str) -> MutableMapping[Any, Any]:
         """A policy's own table."""
@@ -139,10 +155,6 @@ class Around:
     def counts(self, route: str) -> Counts:
         """A route's counters."""
         return self.book.of(route)
-
-    def pool(self, route: Route) -> Pool:
-        """Connections to a route's upstream."""
-        return self._pool(route.upstream)
 
     def tools(
         self,
@@ -179,18 +191,26 @@ class Row(Struct, frozen=True):
     caller: Caller
 
 
-def rows(snapshot: Snapshot, peppers: Peppers, before: Mapping[bytes, Row]) -> dict[bytes, Row]:
+def _rows(
+    snapshot: Snapshot, peppers: Peppers, before: Mapping[bytes, Row]
+) -> Steps[dict[bytes, Row]]:
     """By key hash, taken over from before when nothing changed for them."""
     plans = plans_of(snapshot)
     found: dict[bytes, Row] = {}
-    for key in snapshot.keys:
-        if key.pepper not in peppers.secrets:
-            raise SnapshotRefused(f"key {key.id}: its pepper {key.pepper} is not known here")
-        plan = plans[key.consumer, key.plan]
-        row = before.get(key.digest)
-        if row is None or row.key != key or (row.plan is not plan and row.plan != plan):
-            row = Row(key, plan, caller_of(key, plan))
-        found[key.digest] = row
+    for part in slices(snapshot.keys):
+        yield
+        for key in part:
+            if key.pepper not in peppers.secrets:
+                raise SnapshotRefused(f"key {key.id}: its pepper {key.pepper} is not known here")
+            plan = plans[key.consumer, key.plan]
+            row = before.get(key.digest)
+            if (
+                row is None
+                or (row.key is not key and row.key != key)
+                or (row.plan is not plan and row.plan != plan)
+            ):
+                row = Row(key, plan, caller_of(key, plan))
+            found[key.digest] = row
     return found
 
 

@@ -15,7 +15,7 @@ from chassis import clock
 from chassis.log import log
 from gateway.dataplane.asking import Line
 from gateway.dataplane.worker import Worker
-from gateway.snapshot import Shelf, decode
+from gateway.snapshot import Shelf
 from gateway.usage import Tally
 
 _LOG = log("gateway.feed")
@@ -127,11 +127,10 @@ class Feed:
             _LOG.error("control.refused", status=status)
             return False
         try:
-            snapshot = decode(body)
-            self._worker.swap(snapshot)
+            await self._worker.take(body)
         except ValueError as error:
             _LOG.error("snapshot.refused", error=str(error))
             return False
-        self._shelf.keep(body)
-        _LOG.info("snapshot.taken", version=snapshot.version, source="control")
+        await asyncio.to_thread(self._shelf.keep, body)  # which waits for the disk
+        _LOG.info("snapshot.taken", version=self._worker.snapshot.version, source="control")
         return True

@@ -14,7 +14,7 @@ from chassis import clock
 from chassis.log import log
 from contracts.problem import Problem
 from gateway.dataplane.access import LogFile
-from gateway.dataplane.compiled import UNROUTED, Around, Compiled
+from gateway.dataplane.compiled import UNROUTED, Around, Compiled, compiling
 from gateway.dataplane.counters import exposition
 from gateway.dataplane.downstream import Downstream
 from gateway.dataplane.lasting import end_unwelcome
@@ -27,7 +27,8 @@ from gateway.metering.shared import Shared
 from gateway.policy import Caller, Exchange, Policy, Share, Sign
 from gateway.routes import Upstream as Definition
 from gateway.settings import Limits
-from gateway.snapshot import Snapshot, check
+from gateway.snapshot import Reader, Snapshot, checks
+from gateway.steps import Steps, finished, finished_between
 
 _LOG = log("gateway.dataplane")
 _TICK_S = 0.1
@@ -62,11 +63,9 @@ class Worker:
         self._policies = policies
         self._links: set[Downstream] = set()
         self._pools: dict[str, Pool] = {}
-        pool_of = self._pools.__getitem__
         self._shared = shared
-        self._around = Around(
-            self.monotonic, self.unix, access_log, pool_of, share or Share(), shared
-        )
+        self._around = Around(self.monotonic, self.unix, access_log, share or Share(), shared)
+        self._reader = Reader()
         self._unrouted = self._around.counts(UNROUTED)
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox(self._loop)
@@ -100,22 +99,37 @@ class Worker:
 
     def swap(self, snapshot: Snapshot) -> None:
         """Put a snapshot in force. Raises and changes nothing when it is refused."""
-        check(snapshot)
-        before, self._pools = self._pools, self._pools_for(snapshot)
-        self._around.use_pools(self._pools.__getitem__)
+        finished(self._counted(self._swapping(snapshot)))
+
+    async def take(self, raw: bytes) -> None:
+        """The same from its wire form, while requests go on; one at a time."""
+        await finished_between(self._counted(self._taking(raw)))
+
+    def _counted(self, steps: Steps[None]) -> Steps[None]:
         try:
-            before_this: Compiled | None = getattr(self, "compiled", None)
-            compiled = Compiled(snapshot, self._peppers, self._policies, self._around, before_this)
+            yield from steps
         except ValueError:
-            self._pools = before
-            self._around.use_pools(before.__getitem__)
             self._refused_snapshots += 1
             raise
-        self.compiled, self.snapshot = compiled, snapshot
+
+    def _taking(self, raw: bytes) -> Steps[None]:
+        snapshot = yield from self._reader.steps(raw)
+        yield from self._swapping(snapshot)
+
+    def _swapping(self, snapshot: Snapshot) -> Steps[None]:
+        yield from checks(snapshot)
+        pools = self._pools_for(snapshot)
+        before: Compiled | None = getattr(self, "compiled", None)
+        compiled = yield from compiling(
+            snapshot, self._peppers, self._policies, self._around, pools, before
+        )
+        yield
+        compiled.put_in_force(snapshot, self._around)
+        gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
+        self.compiled, self.snapshot, self._pools = compiled, snapshot, pools
         end_unwelcome(self.running, compiled)
-        for name, pool in before.items():
-            if self._pools.get(name) is not pool:
-                pool.close()
+        for pool in gone:
+            pool.close()
 
     async def listen(
         self, host: str, port: int, tls: Tls | None = None, *, share_port: bool = False
