@@ -53,6 +53,22 @@ def password(url: str | None, name: str, reason: str, as_json: bool) -> None:
 
 @admins.command()
 @click.argument("name")
+@click.argument("role", type=click.Choice(_ROLES))
+@REASON
+@click.pass_obj
+def role(url: str | None, name: str, role: str, reason: str) -> None:
+    """Give somebody another role, from their next request on."""
+
+    async def work(control: Any) -> Any:
+        from gateway.control import identity_calls
+
+        return await identity_calls.set_role(control, name, role, reason=reason)  # type: ignore[arg-type]
+
+    _table((run(url, work),))
+
+
+@admins.command()
+@click.argument("name")
 @REASON
 @click.pass_obj
 def disable(url: str | None, name: str, reason: str) -> None:

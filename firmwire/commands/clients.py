@@ -18,7 +18,7 @@ _COLUMNS = (
 )  # fmt: skip
 _METHODS = {
     "basic": "client_secret_basic", "post": "client_secret_post", "key": "private_key_jwt",
-    "certificate": "self_signed_tls_client_auth", "none": "none",
+    "certificate": "self_signed_tls_client_auth", "name": "tls_client_auth", "none": "none",
 }  # fmt: skip
 _GRANTS = {"client": "client_credentials", "person": "authorization_code"}
 
@@ -36,6 +36,8 @@ _GRANTS = {"client": "client_credentials", "person": "authorization_code"}
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="File with its public keys, for --by key.")  # fmt: skip
 @click.option("--thumbprint", default="", help="SHA-256 of its certificate, base64url.")
+@click.option("--subject", default="",
+              help="What its certificate calls itself, for --by name: dn:..., dns:... or uri:...")
 @click.option("--bound", type=click.Choice(["mtls", "dpop"]), help="What its tokens are bound to.")
 @REASON
 @JSON
@@ -56,20 +58,29 @@ def create(url: str | None, /, consumer: str, as_json: bool, **told: Any) -> Non
         draft = ClientDraft(
             consumer=consumer, name=told["name"], method=_METHODS[told["by"]],  # type: ignore[arg-type]
             grants=tuple(grants), redirect_uris=told["redirects"], scopes=told["scopes"],  # type: ignore[arg-type]
-            keys=tuple(keys), certificate=told["thumbprint"], bound=told["bound"] or "",
+            keys=tuple(keys), certificate=told["thumbprint"],
+            subject=told["subject"], bound=told["bound"] or "",
             plan=told["plan"], reason=told["reason"],
         )  # fmt: skip
         return await identity_calls.create_client(control, draft)
 
-    made = run(url, work)
-    if as_json:
-        print_json(made)
-        return
-    if made.secret:
-        # The secret alone on standard output, so that it can be piped into a secret store.
-        click.echo(made.secret)
-        click.echo("Keep it now: it is not shown again.", err=True)
-    _table((made.client,), to_error=bool(made.secret))
+    _show_made(run(url, work), as_json)
+
+
+@clients.command()
+@click.argument("client_id")
+@REASON
+@JSON
+@click.pass_obj
+def rotate(url: str | None, client_id: str, reason: str, as_json: bool) -> None:
+    """Make another secret, shown once; the old one is dead at once."""
+
+    async def work(control: Any) -> Any:
+        from gateway.control import identity_calls
+
+        return await identity_calls.rotate_client(control, client_id, reason=reason)
+
+    _show_made(run(url, work), as_json)
 
 
 @clients.command(name="list")
@@ -112,6 +123,17 @@ def revoke(url: str | None, client_id: str, reason: str, as_json: bool) -> None:
         print_json(seen)
     else:
         _table((seen,))
+
+
+def _show_made(made: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+        return
+    if made.secret:
+        # The secret alone on standard output, so that it can be piped into a secret store.
+        click.echo(made.secret)
+        click.echo("Keep it now: it is not shown again.", err=True)
+    _table((made.client,), to_error=bool(made.secret))
 
 
 def _table(rows: Any, *, to_error: bool = False) -> None:

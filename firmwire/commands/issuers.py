@@ -67,6 +67,25 @@ def list_(url: str | None, as_json: bool) -> None:
 
 @issuers.command()
 @click.argument("issuer")
+@JSON
+@click.pass_obj
+def refresh(url: str | None, issuer: str, as_json: bool) -> None:
+    """Ask ISSUER for its keys now, instead of within five minutes."""
+
+    async def work(control: Any) -> Any:
+        from gateway.control import identity_calls
+
+        return await identity_calls.refresh_issuer(control, issuer)
+
+    seen = run(url, work)
+    if as_json:
+        print_json(seen)
+    else:
+        _table((seen,))
+
+
+@issuers.command()
+@click.argument("issuer")
 @REASON
 @click.pass_obj
 def remove(url: str | None, issuer: str, reason: str) -> None:

@@ -19,6 +19,11 @@ DONE = {
     "revoked": "The key is revoked. It stops working everywhere within a second.",
     "shortened": "The key's end was brought closer.",
     "saved": "Saved.",
+    "client_revoked": "The client is revoked, and every token it has.",
+    "disabled": "Signed out everywhere, for good.",
+    "keys_new": "The issuer's keys have changed; the new ones are in force.",
+    "keys_same": "The issuer's keys are the same, or it did not answer: those it had stay.",
+    "rotated": "A new key signs from now on.",
     "removed": "Removed.",
     "reset": "The counters were reset.",
     "raised": "The limit was raised.",
@@ -102,7 +107,12 @@ def marked(text: str) -> Markup:
     )
 
 
+def twice(value: str) -> tuple[str, str]:
+    """For a list to pick from, where what is sent is what is shown."""
+    return value, value
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment, "ago": ago, "number": number, "short": short, "told": told, "brief": brief,
-    "marked": marked, "limits": limits, "lasting": lasting,
+    "marked": marked, "limits": limits, "twice": twice, "lasting": lasting,
 }  # fmt: skip

@@ -20,7 +20,7 @@ from gateway.identity import admin_tokens, clients, issuers, people, signing
 from gateway.identity.admin_tokens import AdminTokenDraft, AdminTokenMade
 from gateway.identity.clients import ClientDraft, ClientMade, ClientView
 from gateway.identity.issuers import IssuerDraft, IssuerRemoval, IssuerView, Keeper
-from gateway.identity.people import Password, PersonDraft, PersonMade, PersonView
+from gateway.identity.people import NewRole, Password, PersonDraft, PersonMade, PersonView
 from gateway.identity.roles import Admin, Role
 from gateway.identity.signing import SigningKeyView
 from gateway.settings import ControlSettings
@@ -68,6 +68,14 @@ async def revoke_client(request: Asked, id: FromPath[str], body: RawBody) -> Cli
     return await publisher(request).change(lambda c: clients.revoke(c, id, data.reason, who))
 
 
+@post("/clients/{id:str}/rotate", opt={"action": "clients:write"})
+async def rotate_client(request: Asked, id: FromPath[str], body: RawBody) -> ClientMade:
+    """The only reply that holds the new secret; the old one is dead."""
+    data = msgspec.json.decode(body, type=Revocation)
+    who = actor(request)
+    return await database(request).write(lambda c: clients.rotate(c, id, data.reason, who))
+
+
 @get("/admins", opt={"action": "admins:read"})
 async def list_admins(
     request: Asked, limit: Limit = 50, cursor: FromQuery[str | None] = None
@@ -84,6 +92,13 @@ async def create_admin(request: Asked, body: RawBody) -> PersonMade:
     kept = await asyncio.to_thread(people.hashed, given) if given else None
     made = await database(request).write(lambda c: people.create(c, data, kept, provider, by))
     return PersonMade(fresh, made)
+
+
+@post("/admins/{name:str}/role", status_code=200, opt={"action": "admins:write"})
+async def set_admin_role(request: Asked, name: FromPath[str], body: RawBody) -> PersonView:
+    data = msgspec.json.decode(body, type=NewRole)
+    by = _admin(request)
+    return await database(request).write(lambda c: people.set_role(c, name, data, by))
 
 
 @post("/admins/{name:str}/disable", status_code=200, opt={"action": "admins:write"})
@@ -132,6 +147,14 @@ async def set_issuer(request: Asked, body: RawBody) -> IssuerView:
     return await publisher(request).change(lambda c: issuers.put(c, data, uri, keys, who))
 
 
+@post("/issuers/refresh", status_code=200, opt={"action": "issuers:write"})
+async def refresh_issuer(request: Asked, body: RawBody) -> IssuerView:
+    """Ask for its keys now, instead of within five minutes; when it is down, it keeps those."""
+    data = msgspec.json.decode(body, type=IssuerRemoval)
+    await _keeper(request).refresh(data.issuer)
+    return await database(request).read(lambda c: issuers.issuer_of(c, data.issuer))
+
+
 @post("/issuers/remove", status_code=200, opt={"action": "issuers:write"})
 async def remove_issuer(request: Asked, body: RawBody) -> IssuerView:
     data = msgspec.json.decode(body, type=IssuerRemoval)
@@ -175,9 +198,10 @@ class Mount:
 
 
 HANDLERS = (
-    me, list_clients, client, create_client, revoke_client, list_admins, create_admin,
-    disable_admin, set_admin_password, create_admin_token, revoke_admin_token, list_issuers,
-    set_issuer, remove_issuer, list_signing_keys, rotate_signing_key,
+    me, list_clients, client, create_client, rotate_client, revoke_client, list_admins,
+    create_admin, set_admin_role, disable_admin, set_admin_password, create_admin_token,
+    revoke_admin_token, list_issuers, set_issuer, refresh_issuer, remove_issuer, list_signing_keys,
+    rotate_signing_key,
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from gateway.control.client import ControlClient
 from gateway.control.shapes import Revocation
 from gateway.identity.clients import ClientDraft, ClientMade, ClientView
 from gateway.identity.issuers import IssuerDraft, IssuerRemoval, IssuerView
-from gateway.identity.people import Password, PersonDraft, PersonMade, PersonView
+from gateway.identity.people import NewRole, Password, PersonDraft, PersonMade, PersonView
+from gateway.identity.roles import Role
 from gateway.identity.signing import SigningKeyView
 
 
@@ -34,6 +35,11 @@ async def revoke_client(control: ControlClient, id: str, *, reason: str = "") ->
     return await control.ask("POST", f"/clients/{id}/revoke", ClientView, Revocation(reason))
 
 
+async def rotate_client(control: ControlClient, id: str, *, reason: str = "") -> ClientMade:
+    """The only reply that holds the new secret."""
+    return await control.ask("POST", f"/clients/{id}/rotate", ClientMade, Revocation(reason))
+
+
 async def create_admin(control: ControlClient, draft: PersonDraft) -> PersonMade:
     """The only reply that holds a password made here."""
     return await control.ask("POST", "/admins", PersonMade, draft)
@@ -43,6 +49,12 @@ async def admins(
     control: ControlClient, *, limit: int = 50, cursor: str | None = None
 ) -> Page[PersonView]:
     return await control.ask("GET", "/admins", Page[PersonView], limit=limit, cursor=cursor)
+
+
+async def set_role(
+    control: ControlClient, name: str, role: Role, *, reason: str = ""
+) -> PersonView:
+    return await control.ask("POST", f"/admins/{name}/role", PersonView, NewRole(role, reason))
 
 
 async def disable_admin(control: ControlClient, name: str, *, reason: str = "") -> PersonView:
@@ -63,6 +75,11 @@ async def set_issuer(control: ControlClient, draft: IssuerDraft) -> IssuerView:
 
 async def issuers(control: ControlClient) -> Page[IssuerView]:
     return await control.ask("GET", "/issuers", Page[IssuerView])
+
+
+async def refresh_issuer(control: ControlClient, issuer: str) -> IssuerView:
+    """Ask for its keys now."""
+    return await control.ask("POST", "/issuers/refresh", IssuerView, IssuerRemoval(issuer))
 
 
 async def remove_issuer(control: ControlClient, issuer: str, *, reason: str = "") -> IssuerView:

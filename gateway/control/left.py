@@ -17,9 +17,8 @@ from chassis import clock
 from gateway.control import quota_store, usage_store
 from gateway.control.limit_words import said
 from gateway.control.shapes import KeyView, Verdict
-from gateway.metering.limit import Limit, raised
+from gateway.metering.limit import UNSAID, Limit, raised
 from gateway.metering.periods import bounds
-from gateway.policies.meter import UNSAID
 from gateway.routes import Route
 from gateway.snapshot import Plan, Snapshot
 

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import ClientMixin
 from msgspec import Meta, Struct
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from chassis import clock
 from contracts.ids import uuid7
 from contracts.paging import Page
 from contracts.problem import Fault, Problem
 from gateway.control import audit
-from gateway.control.rows import instant, invalid, maybe, ms, named, page
+from gateway.control.rows import instant, invalid, like, maybe, ms, named, page
 from gateway.control.shapes import Scope, Text
 from gateway.control.subscriptions import plan_for
 from gateway.control.tables import consumer, plan
@@ -33,7 +33,7 @@ from gateway.snapshot import within
 
 Method = Literal[
     "client_secret_basic", "client_secret_post", "private_key_jwt", "self_signed_tls_client_auth",
-    "none",
+    "tls_client_auth", "none",
 ]  # fmt: skip
 Grant = Literal["client_credentials", "authorization_code", "refresh_token"]
 Bound = Literal["", "mtls", "dpop"]
@@ -43,7 +43,9 @@ _WITH_SECRET = ("client_secret_basic", "client_secret_post")
 class ClientDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """plan: one of the consumer's; the default when left out. scopes: none means all of the plan.
     keys: public JWKs, for private_key_jwt. certificate: SHA-256 of the client's certificate,
-    base64url, for mTLS. bound: what its tokens are bound to.
+    base64url, for mTLS by one certificate; subject: what any certificate signed by one in
+    gateway.client_ca must call itself, `dn:CN=orders,O=Partner`, `dns:` or `uri:`, for mTLS by
+    name. bound: what its tokens are bound to.
     """
 
     consumer: Name
@@ -54,6 +56,7 @@ class ClientDraft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     scopes: tuple[Scope, ...] = ()
     keys: tuple[dict[str, Any], ...] = ()
     certificate: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?$")] = ""
+    subject: Annotated[str, Meta(pattern=r"^((dn|dns|uri):[^\x00-\x1f]{1,400})?$")] = ""
     bound: Bound = ""
     plan: str = ""
     reason: Text = ""
@@ -71,6 +74,7 @@ class ClientView(Struct, frozen=True):
     created_at: datetime
     revoked_at: datetime | None = None
     plan: str = ""
+    subject: str = ""
 
 
 class ClientMade(Struct, frozen=True):
@@ -131,13 +135,13 @@ def create(connection: Connection, draft: ClientDraft, actor: str) -> ClientMade
     """A client, and its secret where it has one."""
     _fits(connection, draft)
     now = clock.now()
-    secret = f"fwcs_{secrets.token_urlsafe(32)}" if draft.method in _WITH_SECRET else ""
+    secret = _secret() if draft.method in _WITH_SECRET else ""
     id = f"client_{uuid7(now).replace('-', '')}"
     connection.execute(
         insert(client).values(
             id=id, consumer=draft.consumer, name=draft.name, method=draft.method,
             secret=hashed(secret) if secret else None, keys=list(draft.keys),
-            certificate=draft.certificate, grants=list(draft.grants),
+            certificate=_proof(draft), grants=list(draft.grants),
             redirect_uris=list(draft.redirect_uris), scopes=list(draft.scopes),
             bound=draft.bound, created_ms=ms(now), plan=draft.plan,
         )
@@ -165,6 +169,20 @@ def revoke(connection: Connection, id: str, reason: str, actor: str) -> ClientVi
     return after
 
 
+def rotate(connection: Connection, id: str, reason: str, actor: str) -> ClientMade:
+    """Another secret; the old one is dead at once, tokens live on to their end."""
+    before = client_of(connection, id)
+    if before.revoked_at is not None:
+        raise Problem(Fault.CONFLICT, "The client is revoked: make another one.")
+    if before.method not in _WITH_SECRET:
+        say = f"The client has no secret: it proves itself by {before.method}."
+        raise Problem(Fault.CONFLICT, say)
+    secret = _secret()
+    connection.execute(update(client).where(client.c.id == id).values(secret=hashed(secret)))
+    audit.append(connection, actor=actor, action="client.rotated", subject=id, reason=reason)
+    return ClientMade(secret, before)
+
+
 def client_of(connection: Connection, id: str) -> ClientView:
     """NOT_FOUND."""
     row = connection.execute(select(client).where(client.c.id == id)).one_or_none()
@@ -174,10 +192,13 @@ def client_of(connection: Connection, id: str) -> ClientView:
 
 
 def clients_page(
-    connection: Connection, limit: int, after: str | None, owner: str | None
+    connection: Connection, limit: int, after: str | None, owner: str | None, *, search: str = ""
 ) -> Page[ClientView]:
-    """Oldest first."""
+    """Oldest first. search: in id, name and consumer."""
     wanted = select(client).order_by(client.c.id).limit(limit + 1)
+    if search:
+        fields = (client.c.id, client.c.name, client.c.consumer)
+        wanted = wanted.where(or_(*(c.ilike(like(search), escape="/") for c in fields)))
     if owner is not None:
         wanted = wanted.where(client.c.consumer == owner)
     if after is not None:
@@ -196,6 +217,10 @@ def known(connection: Connection, id: str) -> Client | None:
     return None if its is None else Client(row, tuple(its.scopes))
 
 
+def _secret() -> str:
+    return f"fwcs_{secrets.token_urlsafe(32)}"
+
+
 def _fits(connection: Connection, draft: ClientDraft) -> None:
     if named(connection, consumer, draft.consumer) is None:
         raise invalid("/consumer", f"there is no consumer {draft.consumer}")
@@ -206,6 +231,11 @@ def _fits(connection: Connection, draft: ClientDraft) -> None:
         raise invalid("/keys", "private_key_jwt needs the client's public keys")
     if draft.method == "self_signed_tls_client_auth" and not draft.certificate:
         raise invalid("/certificate", "mTLS needs the thumbprint of the client's certificate")
+    by_name = draft.method == "tls_client_auth"
+    if by_name != bool(draft.subject):
+        raise invalid("/subject", "tls_client_auth needs what its certificate calls itself")
+    if by_name and draft.certificate:
+        raise invalid("/certificate", "tls_client_auth knows a client by name: leave it out")
     for at, jwk in enumerate(draft.keys):
         try:
             public_key(jwk)
@@ -216,6 +246,12 @@ def _fits(connection: Connection, draft: ClientDraft) -> None:
     for at, uri in enumerate(draft.redirect_uris):
         if not _fit_to_return(uri):
             raise invalid(f"/redirect_uris/{at}", "https, loopback http, or an app's own scheme")
+
+
+def _proof(draft: ClientDraft) -> str:
+    """What the certificate must be, or call itself."""
+    kind, _, name = draft.subject.partition(":")
+    return f"{kind}:{name.lower()}" if kind == "dns" else draft.subject or draft.certificate
 
 
 def _fit_to_return(uri: str) -> bool:
@@ -251,5 +287,5 @@ def _view(row: Row[Any]) -> ClientView:
     return ClientView(
         row.id, row.consumer, row.name, row.method, tuple(row.grants), tuple(row.redirect_uris),
         tuple(row.scopes), row.bound, instant(row.created_ms), maybe(row.revoked_ms),
-        row.plan,
+        row.plan, row.certificate if row.method == "tls_client_auth" else "",
     )  # fmt: skip

@@ -54,6 +54,10 @@ class Limit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
         return self.burst or self.amount
 
 
+# For whom neither the plan nor the route names a rate: no route is without one by omission.
+UNSAID = Limit(name="default", kind="rate", amount=50, burst=100, per=("consumer", "route"))
+
+
 def repeated(limits: Iterable[Limit]) -> str:
     """A name that two of them bear; empty when each has its own."""
     seen: set[str] = set()

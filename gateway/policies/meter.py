@@ -17,14 +17,12 @@ from contracts.problem import Problem
 from gateway.metering import told
 from gateway.metering.bound import Bound
 from gateway.metering.gauges import Gauge
-from gateway.metering.limit import Limit, repeated
+from gateway.metering.limit import UNSAID, Limit, repeated
 from gateway.metering.meters import Meters
 from gateway.metering.who import subscriber
 from gateway.policy import Exchange, Policy, Stage, Tools
 
 _BOUND_MOST = 100_000
-# For whom neither the plan nor the route names a rate: no route is without one by omission.
-UNSAID = Limit(name="default", kind="rate", amount=50, burst=100, per=("consumer", "route"))
 
 
 class Cost(Struct, frozen=True, forbid_unknown_fields=True):

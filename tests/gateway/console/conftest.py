@@ -108,8 +108,9 @@ async def used(admin, control, tmp_path):
         busy = 40 + (hour_s // 3600 % 24) ** 2
         rows += [
             UsageRow(hour_s, "alder-gmbh", made.key.id, "process", "2026-11-01",
-                     busy * 3, busy // 9, busy // 5, busy // 60, now_s),
-            UsageRow(hour_s, "portal", "", "experience", "2026-11-22", busy, 1, 0, 0, now_s),
+                     busy * 3, busy // 9, busy // 5, busy // 60, now_s, "partner"),
+            UsageRow(hour_s, "portal", "", "experience", "2026-11-22", busy, 1, 0, 0, now_s,
+                     "internal"),
             UsageRow(hour_s, "", "", "", "", back % 7, back % 7, 0, 0, now_s),
         ]  # fmt: skip
     out = Outbound(control, peer="test")

@@ -146,7 +146,9 @@ async def test_every_page_stands_without_complaint(visit: Any, used: Any, contro
         ("", "overview"), ("/keys", "keys"), ("/keys/new", "key-new"),
         (f"/keys/{used.key.id}", "key"), ("/consumers", "consumers"),
         ("/consumers/alder-gmbh", "consumer"), ("/consumers/new", "consumer-new"),
-        ("/plans", "plans"), ("/plans/partner", "plan"), ("/usage?days=7", "usage"),
+        ("/plans", "plans"), ("/plans/partner", "plan"), ("/plans/new", "plan-new"),
+        ("/clients", "clients"), ("/clients/new", "client-new"), ("/issuers", "issuers"),
+        ("/signing-keys", "signing-keys"), ("/admins", "admins"), ("/usage?days=7", "usage"),
         ("/versions", "versions"), ("/vendors", "vendors"),
         (f"/why?key={used.key.id}&path=/system/v1/x", "why"), ("/audit", "audit"),
     ):  # fmt: skip
@@ -165,6 +167,8 @@ async def test_on_a_phone_and_in_the_dark(visit: Any, used: Any, control: str) -
     for where, name in (
         ("", "overview"), ("/keys", "keys"), (f"/keys/{used.key.id}", "key"),
         ("/consumers/alder-gmbh", "consumer"), ("/vendors", "vendors"), ("/audit", "audit"),
+        ("/plans/partner", "plan"), ("/issuers", "issuers"), ("/admins", "admins"),
+        ("/clients/new", "client-new"),
     ):  # fmt: skip
         await page.goto(f"{control}/console{where}")
         await seen.picture(f"phone-{name}")
@@ -179,3 +183,63 @@ async def test_in_the_dark_on_a_desk(visit: Any, used: Any, control: str) -> Non
         await seen.page.goto(f"{control}/console{where}")
         await seen.picture(f"dark-{name}")
     assert seen.complaints == []
+
+
+async def test_plans_clients_and_people_by_hand(visit: Any, used: Any, admin: Any) -> None:
+    """Without a script: a plan edited beside its mistakes, a subscription, a secret, a password."""
+    seen = await visit()
+    page: Page = seen.page
+    await page.get_by_role("link", name="Plans", exact=True).click()
+    await page.get_by_role("link", name="partner", exact=True).click()
+    await page.get_by_label("Amount of limit 1").fill("lots")
+    await page.get_by_label("Routes").fill("nowhere")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator(".wrong").first).to_contain_text("there is no route nowhere")
+    await expect(page.get_by_label("Amount of limit 1")).to_have_value("lots")
+    await seen.picture("plan-refused")
+    await page.get_by_label("Amount of limit 1").fill("75")
+    await page.get_by_label("Routes").fill("process")
+    await page.get_by_label("Name of limit 3").fill("at-once")
+    await page.get_by_label("Kind of limit 3").select_option("concurrency")
+    await page.get_by_label("Amount of limit 3").fill("8")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_contain_text("Saved")
+    plan = await admin.plan("partner")
+    assert (plan.limits[0].amount, plan.limits[2].kind) == (75, "concurrency")
+
+    await page.get_by_role("link", name="Consumers", exact=True).click()
+    await page.get_by_role("link", name="alder-gmbh").click()
+    await page.get_by_label("Subscribe to").select_option("internal")
+    await page.get_by_role("button", name="Subscribe", exact=True).click()
+    await expect(page.get_by_role("heading", name="Limits on internal")).to_be_visible()
+    await seen.picture("consumer-two-plans")
+
+    await page.get_by_role("link", name="Clients", exact=True).click()
+    await page.get_by_role("link", name="New client").click()
+    await page.get_by_label("Consumer").select_option("alder-gmbh")
+    await page.get_by_label("Plan", exact=True).fill("internal")
+    await page.get_by_label("Name").fill("Night job")
+    await page.get_by_role("button", name="Make the client").click()
+    assert (await page.locator("#secret").inner_text()).startswith("fwcs_")
+    await seen.picture("client-made")
+    await page.get_by_role("link", name="go on to the client").click()
+    await page.get_by_role("button", name="Rotate").click()
+    await expect(page.get_by_text("The old secret is dead.")).to_be_visible()
+    await page.get_by_role("link", name="go on to the client").click()
+    await seen.picture("client")
+
+    await page.get_by_role("link", name="Admins", exact=True).click()
+    await page.get_by_label("Name").fill("ann")
+    await page.get_by_label("Role").select_option("auditor")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    assert len(await page.locator("#secret").inner_text()) >= 20
+    await page.get_by_role("link", name="back to the list").click()
+    await expect(page.get_by_role("cell", name="ann", exact=True)).to_be_visible()
+    await page.get_by_text("change", exact=True).click()
+    await seen.picture("admins")
+    await page.get_by_role("link", name="Issuers", exact=True).click()
+    await page.get_by_role("link", name="Our signing keys").click()
+    await page.get_by_role("button", name="Rotate").click()
+    await expect(page.get_by_role("status")).to_contain_text("A new key signs")
+    await seen.picture("signing-keys")
+    assert [said for said in seen.complaints if "status of 422" not in said] == []
