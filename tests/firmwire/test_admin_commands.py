@@ -133,6 +133,45 @@ def test_plans_and_consumers(run: Run):
     assert run("plans", "remove", "trial").exit_code == 0
 
 
+def test_consumers_subscribe_to_plans(run: Run):
+    """A key names one of them; what is in use is not taken away, and figures are by plan."""
+    run("consumers", "set", "zoe", "--plan", "partner")
+    refused = run("keys", "create", "zoe", "--plan", "internal")
+    said = "zoe does not subscribe to the plan internal" in refused.stderr
+    assert (refused.exit_code, said) == (1, True)
+    seen = data(run("consumers", "subscribe", "zoe", "internal", "--reason", "asked", "--json"))
+    assert seen["plans"] == ["partner", "internal"]
+    made = data(run("keys", "create", "zoe", "--plan", "internal", "--json"))["key"]
+    assert made["plan"] == "internal"
+    shown = run("quotas", "show", "zoe")
+    assert all(f"zoe on the plan {plan}:" in shown.stderr for plan in ("partner", "internal"))
+    assert run("quotas", "reset", "zoe", "--plan", "internal").exit_code == 0
+    assert [one["limits"][0]["resets"] for one in data(run("quotas", "show", "zoe", "--json"))] == [
+        0, 1,
+    ]  # fmt: skip
+    kept = run("consumers", "unsubscribe", "zoe", "internal")
+    assert (kept.exit_code, made["id"] in kept.stderr) == (1, True)
+    run("keys", "revoke", made["id"])
+    assert "internal" not in run("consumers", "unsubscribe", "zoe", "internal").stdout
+    swapped = run("consumers", "set", "zoe", "--plan", "internal", "--plan", "partner", "--json")
+    assert data(swapped)["plans"] == ["internal", "partner"]
+
+
+def test_secrets_and_roles_are_changed(run: Run):
+    """A client gets another secret, somebody another role; both are told in the record."""
+    run("consumers", "set", "yan", "--plan", "partner")
+    made = data(run("clients", "create", "yan", "--plan", "partner", "--json"))
+    assert made["client"]["plan"] == "partner"
+    again = run("clients", "rotate", made["client"]["id"])
+    assert again.stdout.strip().startswith("fwcs_")
+    assert again.stdout.strip() != made["secret"]
+    run("admins", "create", "kim", "--role", "support")
+    assert "auditor" in run("admins", "role", "kim", "auditor", "--reason", "moved").stdout
+    assert "moved" in run("audit", "list", "--action", "admin").stdout
+    unknown = run("issuers", "refresh", "https://nobody.example")
+    assert (unknown.exit_code, "no trusted issuer" in unknown.stderr) == (1, True)
+
+
 def test_why_denied_draws_a_tree(run: Run):
     """With the answer on the first line."""
     made = data(run("keys", "create", "ben", "--plan", "partner", "--json"))
