@@ -64,6 +64,8 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
     deadline_ms: to the head of the reply. stall_s: longest silence inside a body.
     public: no caller is asked for; must be said, and then `authenticate` must be absent.
     websocket: GET may switch to one. origins: pages that may open it, besides our own host's; `*`.
+    messages_per_s: of a caller on one of those, so many at once; beyond them it is read later. A
+    piece of a message, and a ping, is one as well. 0 for any number.
     """
 
     name: Name
@@ -76,6 +78,11 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
     public: bool = False
     websocket: bool = False
     origins: tuple[str, ...] = ()
+    messages_per_s: Annotated[int, Meta(ge=0, le=100_000)] = 0
+
+    def __post_init__(self) -> None:
+        if self.messages_per_s and not self.websocket:
+            raise ValueError("messages_per_s: only a route with websocket = true has messages")
 
 
 def _origins(urls: tuple[str, ...]) -> frozenset[str]:

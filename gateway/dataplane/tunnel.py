@@ -1,8 +1,8 @@
 """This file exists to let a WebSocket through: judge the handshake, then pass raw bytes both ways.
 
-Owns   the line after a 101: back-pressure, the silence it may keep, the largest message. Only a
-       reply that proves the switch opens it; after any other reply the line is closed, so that
-       bytes meant for a tunnel are never read as a request.
+Owns   the line after a 101: back-pressure, the silence it may keep, the largest message, how many
+       a second. Only a reply that proves the switch opens it; after any other reply the line is
+       closed, so that bytes meant for a tunnel are never read as a request.
 Fails  MALFORMED (a handshake that is none), FORBIDDEN (a page of another origin).
 Source RFC 6455 sections 4.2 (handshake), 5.2 (frames), 10.2 (origin); RFC 9110 section 7.8.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from chassis import clock
 from contracts.problem import Fault, Problem
+from gateway.dataplane.frames import BadFrame, Frames
 from gateway.dataplane.heads import status_line
 from gateway.policy import Exchange
 
@@ -25,12 +26,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY, _VERSION, _ORIGIN = b"sec-websocket-key", b"sec-websocket-version", b"origin"
 _SWITCH = ((b"connection", b"upgrade"), (b"upgrade", b"websocket"))
 _EARLY_BYTES = 65_536
-_CONTINUES = 0
-_CONTROLS_FROM = 8
-
-
-class BadFrame(Exception):
-    """What came is not a frame, or more of a message than is taken."""
+_FULL, _RATE = 1, 2  # why an end is not read: the other takes no more, or it says too much
 
 
 class Tunnel:
@@ -88,9 +84,11 @@ class Tunnel:
         out.append(b"\r\n")
         link.write(b"".join(out))
         x.head_sent = True
-        most_bytes = x.body_limit_bytes
-        self._down = Half(self, link.transport, upstream.transport, most_bytes)
-        self._up = Half(self, upstream.transport, link.transport, 0)
+        route = x.route
+        frames = Frames(x.body_limit_bytes, 0 if route is None else route.messages_per_s)
+        self._down = Half(self, link.transport, frames)
+        self._up = Half(self, upstream.transport, None)
+        self._down.other, self._up.other = self._up, self._down
         self._up.owner = upstream
         upstream.transport.set_protocol(self._up)
         link.transport.set_protocol(self._down)
@@ -134,91 +132,76 @@ class Tunnel:
 
 
 class Half(asyncio.Protocol):
-    """What reads one end and writes the other. most_bytes: of a message; 0 does not look."""
+    """What reads one end and writes the other. frames: None does not look at what is said."""
 
-    __slots__ = ("_frames", "_other", "_tunnel", "owner", "transport")
+    __slots__ = ("_frames", "_held", "_tunnel", "_why", "other", "owner", "transport")
 
-    def __init__(
-        self,
-        tunnel: Tunnel,
-        transport: asyncio.Transport,
-        other: asyncio.Transport,
-        most_bytes: int,
-    ) -> None:
+    other: "Half"
+
+    def __init__(self, tunnel: Tunnel, transport: asyncio.Transport, frames: Frames | None) -> None:
         self.transport = transport
         self.owner: Upstream | None = None
         self._tunnel = tunnel
-        self._other = other
-        self._frames = Frames(most_bytes) if most_bytes else None
+        self._frames = frames
+        self._held = b""
+        self._why = 0
 
     def data_received(self, data: bytes) -> None:
-        if self._frames is not None:
-            try:
-                self._frames.feed(data)
-            except BadFrame as error:
-                self._tunnel.refused(self, error)
-                return
+        if self._frames is None:
+            self._pass(data)
+        elif self._held:
+            self._held += data  # the transport had read it already
+        else:
+            self._judge(self._frames, data)
+
+    def _judge(self, frames: Frames, data: bytes) -> None:
+        """Pass on what may be said now; the rest waits, and nothing more is read meanwhile."""
+        try:
+            may = frames.feed(data)
+        except BadFrame as error:
+            self._tunnel.refused(self, error)
+            return
+        self._held = data[may:]
+        if self._held:
+            self._hold(_RATE)
+            asyncio.get_running_loop().call_later(frames.wait_s, self._go_on, frames)
+        if may:
+            self._pass(data[:may])
+
+    def _go_on(self, frames: Frames) -> None:
+        if self.transport.is_closing():
+            return
+        self._judge(frames, self._held)
+        if not self._held:
+            self._release(_RATE)
+
+    def _pass(self, data: bytes) -> None:
         self._tunnel.passed(self, len(data))
-        if not self._other.is_closing():
-            self._other.write(data)
+        to = self.other.transport
+        if not to.is_closing():
+            to.write(data)
 
     def pause_writing(self) -> None:
-        if not self._other.is_closing():
-            self._other.pause_reading()
+        self.other._hold(_FULL)
 
     def resume_writing(self) -> None:
-        if not self._other.is_closing():
-            self._other.resume_reading()
+        self.other._release(_FULL)
+
+    def _hold(self, why: int) -> None:
+        self._why |= why
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _release(self, why: int) -> None:
+        self._why &= ~why
+        if not self._why and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._tunnel.lost(self, exc)
-
-
-class Frames:
-    """Reads no more of a caller's frames than their heads, to know how large a message gets."""
-
-    __slots__ = ("_head", "_left_bytes", "_message_bytes", "_most_bytes")
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._head = b""
-        self._left_bytes = self._message_bytes = 0
-
-    def feed(self, data: bytes) -> None:
-        """Raises BadFrame before anything of the frame goes on."""
-        at, end = 0, len(data)
-        while at < end:
-            if self._left_bytes:
-                step = min(self._left_bytes, end - at)
-                self._left_bytes -= step
-                at += step
-                continue
-            head = self._head + data[at : at + 14 - len(self._head)]
-            need = _head_bytes(head)
-            if len(head) < need:
-                self._head = head
-                return
-            at += need - len(self._head)
-            self._head = b""
-            self._begin(head[:need])
-
-    def _begin(self, head: bytes) -> None:
-        if not head[1] & 0x80:
-            raise BadFrame("A caller's frames are masked.")
-        short = head[1] & 0x7F
-        length = short if short < 126 else int.from_bytes(head[2 : 4 if short == 126 else 10])
-        code = head[0] & 0x0F
-        if code < _CONTROLS_FROM:
-            before = self._message_bytes if code == _CONTINUES else 0
-            self._message_bytes = before + length
-            if self._message_bytes > self._most_bytes:
-                raise BadFrame(f"At most {self._most_bytes} bytes a message are taken.")
-        elif length > 125:
-            raise BadFrame("A control frame has at most 125 bytes.")
-        self._left_bytes = length
 
 
 def prepare(x: Exchange, compiled: "Compiled") -> Tunnel | None:
@@ -232,15 +215,6 @@ def prepare(x: Exchange, compiled: "Compiled") -> Tunnel | None:
     x.up.extend(_SWITCH)
     x.close = True
     return Tunnel(x)
-
-
-def _head_bytes(head: bytes) -> int:
-    """How long a frame's head is, as far as can be told."""
-    if len(head) < 2:
-        return 2
-    short = head[1] & 0x7F
-    longer = 2 if short == 126 else 8 if short == 127 else 0
-    return 2 + longer + (4 if head[1] & 0x80 else 0)
 
 
 def _is_key(key: bytes) -> bool:

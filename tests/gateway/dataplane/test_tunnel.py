@@ -12,9 +12,11 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from chassis import clock
 from gateway import keys
+from gateway.dataplane.frames import BadFrame, Frames
 from gateway.dataplane.listeners import Tls
-from gateway.dataplane.tunnel import BadFrame, Frames
+from gateway.routes import Route
 from gateway.settings import Limits
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -258,6 +260,77 @@ async def test_an_end_that_does_not_read_holds_the_other_back(gate, upstream, ev
     await eventually(lambda: not upstream.writers)
 
 
+async def sent_in(line, number, *, ping=False):
+    """Seconds until so many messages, or pings, came back in their order."""
+    began_s = clock.monotonic()
+    if ping:
+        await asyncio.gather(*[await line.ping() for _ in range(number)])
+    else:
+        for n in range(number):
+            await line.send(f"{n}")
+        assert [await line.recv() for _ in range(number)] == [f"{n}" for n in range(number)]
+    return clock.monotonic() - began_s
+
+
+@pytest.mark.parametrize("ping", [False, True])
+async def test_messages_beyond_the_rate_are_read_later(gate, echo, ping):
+    """All arrive, in order, none before its time; what the server says is not counted."""
+    gate.route = {"websocket": True, "messages_per_s": 20}
+    gate.publish()
+    async with dial(gate) as line, dial(gate) as another:
+        slow, other = await asyncio.gather(sent_in(line, 40, ping=ping), sent_in(another, 10))
+        assert 1.0 <= slow < 3.0  # 20 at once, 20 more in a second
+        assert other < 0.9  # another tunnel has its own
+        await line.send(["x" * 300_000, "y" * 300_000])
+        assert len(await line.recv()) == 600_000
+
+
+async def test_who_says_too_much_is_not_read(gate, eventually):
+    """Back-pressure, not memory: a flood of tiny frames stays with its sender."""
+    got = 0
+
+    async def swallow(reader, writer):
+        nonlocal got
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        key = base64.b64encode(b"0123456789abcdef")
+        assert b"sec-websocket-key: " + key.lower() in head
+        writer.write(
+            b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n\r\n" % base64.b64encode(sha1(key + GUID).digest())
+        )
+        while piece := await reader.read(65_536):
+            got += len(piece)
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    gate.urls = (f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",)
+    gate.route = {"websocket": True, "messages_per_s": 50}
+    gate.publish()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    writer.write(gate.request(**HANDSHAKE))
+    await reader.readuntil(b"\r\n\r\n")
+    frame, sent = b"\x81\x81maskx", 0
+    with suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(0.3):
+                writer.write(frame * 10_000)
+                await writer.drain()
+            sent += 10_000
+            assert sent < 10_000_000
+    began, began_s = got, clock.monotonic()
+    await eventually(lambda: got >= began + 20 * len(frame))
+    assert got - began <= (clock.monotonic() - began_s + 0.1) * 50 * len(frame) + len(frame)
+    assert got % len(frame) == 0
+    writer.transport.abort()
+    server.close()
+
+
+def test_a_route_without_tunnels_has_no_messages():
+    """Told where it is said, not found out by a flood."""
+    with pytest.raises(ValueError, match="messages_per_s: only a route with websocket = true"):
+        Route("live", "/live", "system", {}, messages_per_s=5)
+
+
 async def test_a_drain_closes_tunnels_and_counts_them(gate, echo, eventually):
     """A tunnel never ends by itself; the worker does not wait for it."""
     async with dial(gate) as line:
@@ -329,3 +402,24 @@ def test_frame_heads_are_found_however_the_bytes_come():
     ):
         with pytest.raises(BadFrame):
             Frames(70_300).feed(bad)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 7, 100])
+def test_the_rate_holds_however_the_bytes_come(monkeypatch, step):
+    """Cut anywhere, also inside a head: two frames a second, no byte of a third, and all in the end."""
+    now_s = 100.0
+    monkeypatch.setattr(clock, "monotonic", lambda: now_s)
+    said = b"".join(b"\x82\x83mask%d--" % n for n in range(6))
+    frames, passed, rest = Frames(1000, 2), b"", b""
+    for at in range(0, len(said), step):
+        rest += said[at : at + step]
+        may = frames.feed(rest)
+        passed, rest = passed + rest[:may], rest[may:]
+        while rest:
+            assert 0 < frames.wait_s <= 0.5
+            assert passed.count(b"--") <= 2 + (now_s - 100.0) * 2
+            now_s += frames.wait_s + 1e-9
+            may = frames.feed(rest)
+            passed, rest = passed + rest[:may], rest[may:]
+    assert passed == said
+    assert now_s == pytest.approx(102.0, abs=0.01)
