@@ -36,8 +36,11 @@ _GRANTS = {"client": "client_credentials", "person": "authorization_code"}
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="File with its public keys, for --by key.")  # fmt: skip
 @click.option("--thumbprint", default="", help="SHA-256 of its certificate, base64url.")
-@click.option("--subject", default="",
-              help="What its certificate calls itself, for --by name: dn:..., dns:... or uri:...")
+@click.option(
+    "--subject",
+    default="",
+    help="What its certificate calls itself, for --by name: dn:..., dns:... or uri:...",
+)
 @click.option("--bound", type=click.Choice(["mtls", "dpop"]), help="What its tokens are bound to.")
 @REASON
 @JSON

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 from msgspec import Struct
 
@@ -23,11 +23,6 @@ _LOOK_S = 1.0
 _BACKLOG = 4096
 
 _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
-_SHORT = {
-    "commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU",
-    "countryName": "C", "localityName": "L", "stateOrProvinceName": "ST",
-}  # fmt: skip
-
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -175,14 +170,6 @@ def thumbprint(tls: ssl.SSLObject | None) -> bytes:
     """SHA-256 of the caller's proven certificate, 32 bytes; nothing when it showed none."""
     shown = tls.getpeercert(binary_form=True) if tls is not None else None
     return hashlib.sha256(shown).digest() if shown else b""
-
-
-def subject(transport: asyncio.BaseTransport) -> str:
-    """Of the caller's proven certificate, e.g. `O=Partner,CN=orders`; nothing without one."""
-    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    shown = cast(dict[str, Any], tls.getpeercert() or {}) if tls is not None else {}
-    pairs = (pair for part in shown.get("subject", ()) for pair in part)
-    return ",".join(f"{_SHORT.get(kind, kind)}={value}" for kind, value in pairs)
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -84,10 +84,11 @@ def house_of(
 
 def given_of(request: Request, peppers: Peppers) -> Given:
     """The request, in words that are no framework's."""
+    came = came_of(request, peppers)
     return Given(
         request.method, request.url.path, dict(request.headers),
         tuple(request.query_params.multi_items()), form_of(request),
-        came_of(request, peppers).certificate,
+        came.certificate, came.names,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 _METHODS = [
     "client_secret_basic", "client_secret_post", "private_key_jwt", "self_signed_tls_client_auth",
+    "tls_client_auth",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Owns   the methods: a secret (Basic or in the form), a signed assertion, a certi
        clients that cannot keep a secret.
 Fails  invalid_client, in the same words for a client nobody knows and one that proves nothing;
        invalid_request when two ways are tried at once.
-Source RFC 6749 section 2.3, RFC 7523 section 3, RFC 8705 section 2.2.
+Source RFC 6749 section 2.3, RFC 7523 section 3, RFC 8705 section 2.
 """
 
 import hmac
@@ -24,10 +24,13 @@ Pairs = tuple[tuple[str, str], ...]
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFE_S = 300
+_BY_CERTIFICATE = ("self_signed_tls_client_auth", "tls_client_auth")
 
 
 class Given(Struct, frozen=True):
-    """A request as it came. certificate: thumbprint, base64url, as the data plane saw it."""
+    """A request as it came. certificate: thumbprint, base64url, as the data plane saw it; names:
+    what it calls itself.
+    """
 
     method: str
     path: str
@@ -35,6 +38,7 @@ class Given(Struct, frozen=True):
     query: Pairs = ()
     form: Pairs = ()
     certificate: str = ""
+    names: tuple[str, ...] = ()
 
 
 def prove(connection: Connection, given: Given, issuer: str) -> tuple[Client, str]:
@@ -58,12 +62,17 @@ def prove(connection: Connection, given: Given, issuer: str) -> tuple[Client, st
     else:
         id, method, proof = form.get("client_id", ""), "none", ""
     client = known(connection, id) if id and len(id) < 200 else None
-    if client is not None and method == "none" and client.row.method != "none":
-        method, proof = "self_signed_tls_client_auth", given.certificate
+    if client is not None and method == "none" and client.row.method in _BY_CERTIFICATE:
+        method = client.row.method
     said = form.get("client_id")
     if client is None or client.row.method != method or (said and said != client.id):
         raise _nobody()
-    if not _holds(connection, client, method, proof, issuer):
+    holds = (
+        _certified(client, method, given)
+        if method in _BY_CERTIFICATE
+        else _holds(connection, client, method, proof, issuer)
+    )
+    if not holds:
         raise _nobody()
     return client, method
 
@@ -74,10 +83,16 @@ def _holds(connection: Connection, client: Client, method: str, proof: str, issu
             return client.check_client_secret(proof)
         case "private_key_jwt":
             return _asserted(connection, client, proof, issuer)
-        case "self_signed_tls_client_auth":
-            kept = client.row.certificate
-            return bool(proof and kept) and hmac.compare_digest(proof.encode(), kept.encode())
     return method == "none"
+
+
+def _certified(client: Client, method: str, given: Given) -> bool:
+    """By the certificate itself, or by what one that the data plane has verified calls itself."""
+    kept = client.row.certificate
+    if method == "tls_client_auth":
+        return bool(kept and given.certificate) and kept in given.names
+    shown = given.certificate
+    return bool(shown and kept) and hmac.compare_digest(shown.encode(), kept.encode())
 
 
 def _asserted(connection: Connection, client: Client, assertion: str, issuer: str) -> bool:

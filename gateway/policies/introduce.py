@@ -10,6 +10,7 @@ Source  RFC 6749 section 2.3, RFC 8705 section 2, RFC 9449 section 5.
 from msgspec import Struct
 
 from contracts.problem import Problem
+from gateway.identity.certificates import names
 from gateway.identity.door import HEADER, sealed
 from gateway.policy import Exchange, Policy, Stage, Tools
 
@@ -28,7 +29,9 @@ class _Introduce:
             if (given := x.known.get(name)) is not None:
                 x.up.append((name, given))
         shown: bytes = getattr(x.link, "certificate", b"")
-        x.up.append((HEADER.encode(), sealed(self._hashed, x.client, shown, self._unix())))
+        called = names(x.link.transport.get_extra_info("ssl_object")) if shown else ()
+        seal = sealed(self._hashed, x.client, shown, self._unix(), called)
+        x.up.append((HEADER.encode(), seal))
         return None
 
 

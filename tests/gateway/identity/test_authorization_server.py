@@ -322,11 +322,11 @@ async def test_a_client_proves_itself_by_its_certificate(
     form = {"grant_type": "client_credentials", "client_id": id}
     async with caller("partner") as partner, caller("thief") as thief, caller(None) as nobody:
         for who in (thief, nobody):
-            for headers in ({}, {"firmwire-door": f"127.0.0.1|{thumbprint}|1|AAAA"}):
+            for headers in ({}, {"firmwire-door": f"127.0.0.1|{thumbprint}||1|AAAA"}):
                 reply = await who.post(f"{door}/oauth/token", data=form, headers=headers)
                 assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
         now_s = int(clock.now().timestamp())
-        said = {"firmwire-door": f"127.0.0.1|{thumbprint}|{now_s}|{'A' * 43}"}
+        said = {"firmwire-door": f"127.0.0.1|{thumbprint}||{now_s}|{'A' * 43}"}
         assert (
             await http.post(f"{control}/oauth/token", data=form, headers=said)
         ).status_code == 401
