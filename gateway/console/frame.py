@@ -38,7 +38,7 @@ HEADERS = {
     "permissions-policy": "interest-cohort=()",
     "cache-control": "no-store",
 }
-FIELDS_MOST = 250
+FIELDS_MOST = 1000
 _HERE = Path(__file__).parent
 _LOG = log("gateway.console")
 

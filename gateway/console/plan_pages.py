@@ -4,6 +4,7 @@ Owns   forms and what they become; the work is control.store's.
 Fails  the form again, with what is wrong beside its field; a page for anything else.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -24,7 +25,8 @@ from gateway.routes import Name
 
 PLANS = f"{HOME}/plans"
 PAGE = 50
-ROWS_MOST, ROWS_FREE = 20, 2
+ROWS_FREE = 2
+_PLACE = re.compile(r"limit\.([0-9]{1,3})\.")
 _ROW = ("name", "kind", "amount", "window_s", "burst", "period", "per", "when_store_down", "shadow")
 _NUMBERS = ("amount", "window_s", "burst")
 _LISTS = ("scopes", "routes", "origins")
@@ -140,7 +142,8 @@ def _limit(row: dict[str, str], at: str, wrong: list[FieldError]) -> dict[str, A
 
 def _told(sent: dict[str, str]) -> Told:
     """Rows without a name and an amount are no limits."""
-    rows = [{name: sent.get(f"limit.{n}.{name}", "") for name in _ROW} for n in range(ROWS_MOST)]
+    places = sorted({int(found[1]) for name in sent if (found := _PLACE.match(name))})
+    rows = [{name: sent.get(f"limit.{n}.{name}", "") for name in _ROW} for n in places]
     told = Told(rows=[row for row in rows if row["name"] or row["amount"]])
     for name in ("name", *_LISTS, "version_default", "reason"):
         setattr(told, name, sent.get(name, ""))
@@ -166,11 +169,10 @@ def _row(limit: Limit) -> dict[str, str]:
 def _form(
     request: Asked, template: str, told: Told, problem: Problem | None = None, **more: Any
 ) -> Response[str]:
-    free = min(ROWS_FREE, ROWS_MOST - len(told.rows))
     blank = {**dict.fromkeys(_ROW, ""), "kind": "rate", "per": "consumer"}
     return page(
         request, template, 200 if problem is None else problem.fault.status, told=told,
-        rows=[*told.rows, *[blank] * free], problem=problem, versions=versions(),
+        rows=[*told.rows, *[blank] * ROWS_FREE], problem=problem, versions=versions(),
         routes=sorted(route.name for route in publisher(request).snapshot.routes), **more,
     )  # fmt: skip
 

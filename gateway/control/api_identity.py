@@ -43,10 +43,13 @@ async def me(request: Asked) -> Me:
 async def list_clients(
     request: Asked,
     consumer: FromQuery[str | None] = None,
+    search: FromQuery[str] = "",
     limit: Limit = 50,
     cursor: FromQuery[str | None] = None,
 ) -> Page[ClientView]:
-    return await database(request).read(lambda c: clients.clients_page(c, limit, cursor, consumer))
+    return await database(request).read(
+        lambda c: clients.clients_page(c, limit, cursor, consumer, search=search)
+    )
 
 
 @get("/clients/{id:str}", opt={"action": "clients:read"})
@@ -78,9 +81,14 @@ async def rotate_client(request: Asked, id: FromPath[str], body: RawBody) -> Cli
 
 @get("/admins", opt={"action": "admins:read"})
 async def list_admins(
-    request: Asked, limit: Limit = 50, cursor: FromQuery[str | None] = None
+    request: Asked,
+    search: FromQuery[str] = "",
+    limit: Limit = 50,
+    cursor: FromQuery[str | None] = None,
 ) -> Page[PersonView]:
-    return await database(request).read(lambda c: people.people_page(c, limit, cursor))
+    return await database(request).read(
+        lambda c: people.people_page(c, limit, cursor, search=search)
+    )
 
 
 @post("/admins", opt={"action": "admins:write"})

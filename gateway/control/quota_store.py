@@ -140,7 +140,10 @@ def _chosen(
     found = tuple(one for one in limits if limit in ("", one.name))
     if not found:
         raise invalid("/limit", f"the plan {plan} has no limit {limit or 'at all'}")
-    return plan, found
+    its = tuple(one for one in found if {"consumer", "key"} & {*one.per})
+    if not its:
+        raise invalid("/limit", "counts several consumers together: change the plan instead")
+    return plan, its
 
 
 def _let_in(connection: Connection, limit: Limit, who: dict[str, str]) -> tuple[int, int] | None:

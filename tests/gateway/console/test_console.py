@@ -301,6 +301,12 @@ async def test_a_plan_is_edited_whole(visitor, tmp_path, admin):
     ) == 1
     assert seen == await admin.plan("narrow")
     assert (await sent("", name="narrow", scopes="process:*")).status_code == 422
+    many = {f"limit__{n}__name": f"l{n}" for n in range(30)}
+    many |= {f"limit__{n}__{name}": value for n in range(30) for name, value in (
+        ("kind", "rate"), ("amount", str(n + 1)), ("window_s", "60"), ("burst", ""),
+        ("period", ""), ("per", "consumer"), ("when_store_down", "open"))}  # fmt: skip
+    await sent("/internal", scopes="system:*", **many)
+    assert [limit.amount for limit in (await admin.plan("internal")).limits] == [*range(1, 31)]
     page = (await visitor.get("/console/plans/narrow")).text
     assert 'name="limit.1.per" aria-label="Counted for each, limit 2" value="key route"' in page
     found = (await visitor.get("/console/plans?search=arro")).text

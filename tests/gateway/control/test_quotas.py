@@ -88,6 +88,23 @@ async def test_a_wrong_raise_names_the_field(admin, ben, told, pointer):
     assert (await admin.quotas(ben))[0].limits[1].raised_to is None
 
 
+async def test_what_many_share_is_nobodys_to_reset_or_raise(admin):
+    """A limit counted by plan is not one consumer's: said, instead of done in vain."""
+    shared = Limit(name="all", kind="rate", amount=500, per=("plan",))
+    await admin.set_plan("wide", PlanDraft(scopes=("process:*",), limits=(shared, MONTH)))
+    await admin.set_consumer("ben", "wide")
+    until = clock.now() + timedelta(hours=1)
+    for work in (
+        admin.reset_quota("ben", limit="all"),
+        admin.raise_limit("ben", QuotaRaise(limit="all", amount=900, until=until)),
+    ):
+        with pytest.raises(Problem) as refused:
+            await work
+        assert "counts several consumers together" in refused.value.say
+    seen = await admin.reset_quota("ben")
+    assert [(one.name, one.resets) for one in seen.limits] == [("all", 0), ("month", 1)]
+
+
 def test_limits_in_words():
     """The same on pages, in trees and on the terminal."""
     assert said(RATE) == "50 a second, 100 at once, for each consumer"

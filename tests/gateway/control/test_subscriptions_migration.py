@@ -1,5 +1,6 @@
 """When consumers get several plans, nobody's rights and nobody's figures change."""
 
+import pytest
 from alembic import command
 from sqlalchemy import text
 
@@ -21,9 +22,13 @@ BEFORE = (
 )
 
 
-def test_keys_figures_and_raises_stay_what_they_were(tmp_path):
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_keys_figures_and_raises_stay_what_they_were(where, tmp_path, request):
     """Up, and down again."""
-    here = database.Database(f"sqlite:///{tmp_path / 'g.sqlite'}", name="t", threads=1)
+    url = f"sqlite:///{tmp_path / 'g.sqlite'}"
+    if where == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    here = database.Database(url, name="t", threads=1)
     with here._writing.begin() as connection:
         command.upgrade(database._config(SCRIPTS, connection), "0009")
         for statement in BEFORE:
