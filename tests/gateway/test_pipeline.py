@@ -30,8 +30,8 @@ def test_the_order_of_our_own_policies():
     """Pinned: a change of order is a decision, not an accident."""
     expected = (
         "access_log", "request_id", "span", "usage", "address_rate", "cors", "size_limit",
-        "authenticate", "authorise", "version", "meter", "introduce", "translate", "cache",
-        "documents",
+        "authenticate", "authorise", "version", "meter", "introduce", "public_host",
+        "translate", "cache", "documents",
     )  # fmt: skip
     assert expected == order(plugs("gateway.policies", "POLICY", Policy))
 
