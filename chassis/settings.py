@@ -1,7 +1,8 @@
 """This file exists to read a service's settings once, from the environment and one TOML file.
 
 Owns   the only reading of the environment. `FIRMWIRE_<SECTION>_<FIELD>` wins over `[section]`.
-Fails  BadSettings, with everything that is wrong at once: field, reason, what to do.
+Fails  BadSettings, with everything that is wrong at once: field, reason, what to do. TypeError for
+       a shape whose variables could mean two fields: whoever writes it hears of it at once.
 """
 
 import os
@@ -70,6 +71,7 @@ def load(
     file: defaults to FIRMWIRE_SETTINGS_FILE, and to no file at all. A dict field of Structs or
     dicts (`instances`) is a table whose entries are loaded by their own sections.
     """
+    unambiguous(shape)
     environment = os.environ if env is None else env
     wrongs: list[Wrong] = []
     table = _table(section, file or _file(environment), wrongs)
@@ -78,6 +80,21 @@ def load(
     if wrongs:
         raise BadSettings(wrongs)
     return shape(**values)
+
+
+def unambiguous(shape: type[Struct]) -> None:
+    """TypeError where a field begins as a section beside it: `limits_url` beside `limits` would be
+    read as the field `url` of that."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(shape)}
+    for section, kind in fields.items():
+        if not _holds_tables(kind):
+            continue
+        for name in fields:
+            if name.startswith(f"{section}_"):
+                why = f"its variable would belong to the section {section}; rename it"
+                raise TypeError(f"{shape.__name__}.{name}: {why}")
+        if _is_struct(kind):
+            unambiguous(kind)
 
 
 def names(

@@ -154,3 +154,39 @@ def test_home_is_where_it_is_told_to_be(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert settings.home({}) == tmp_path / ".firmwire"
     assert settings.home({"FIRMWIRE_HOME": "/x"}) == Path("/x")
+
+
+class Ambiguous(Struct, frozen=True):
+    pool: Pool = Pool()
+    pool_url: str = ""
+
+
+class Around(Struct, frozen=True):
+    within: Ambiguous = Ambiguous()
+
+
+class Tables(Struct, frozen=True):
+    instances: dict[str, dict[str, Any]] = {}
+    instances_most: int = 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "field"),
+    [(Ambiguous, "pool_url"), (Around, "pool_url"), (Tables, "instances_most")],
+)
+def test_a_shape_whose_variables_mean_two_fields_is_refused(shape, field):
+    """By whoever writes it, at the first start, whatever is set: FIRMWIRE_X_POOL_URL is one."""
+    with pytest.raises(TypeError, match=rf"\.{field}: .*rename it"):
+        load(shape, "process", env={})
+
+
+def test_names_that_only_look_alike_are_fine():
+    """`pools` and `poolside` do not begin with `pool_`."""
+
+    class Fine(Struct, frozen=True):
+        pool: Pool = Pool()
+        pools: int = 1
+        car_pool: int = 2
+
+    env = {"FIRMWIRE_PROCESS_POOLS": "3", "FIRMWIRE_PROCESS_POOL_SIZE": "4"}
+    assert load(Fine, "process", env=env) == Fine(Pool(4), 3, 2)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from chassis.settings import unambiguous
 from chassis.spans import TraceSettings
 from experience_apis.app import ExperienceSettings
 from gateway.settings import ControlSettings, GatewaySettings
@@ -52,6 +53,14 @@ def test_a_sections_table_has_its_fields_and_no_others(section, chapters):
     fields = {field.name for field in msgspec.structs.fields(_all()[section])}
     told = set(re.findall(r"^\| `(\w+)` \|", chapters[section], re.MULTILINE))
     assert sorted(told) == sorted(fields)
+
+
+def test_a_variable_means_one_field():
+    """Neither within a section, nor between two of them."""
+    shapes = [connector.settings for connector in connectors().values()]
+    for shape in (*SECTIONS.values(), *shapes):
+        unambiguous(shape)
+    assert [(a, b) for a in SECTIONS for b in SECTIONS if b.startswith(f"{a}_")] == []
 
 
 def test_every_vendors_settings_are_told(chapters):
