@@ -406,7 +406,7 @@ def test_frame_heads_are_found_however_the_bytes_come():
 
 @pytest.mark.parametrize("step", [1, 2, 5, 7, 100])
 def test_the_rate_holds_however_the_bytes_come(monkeypatch, step):
-    """Cut anywhere, also inside a head: two frames a second, no byte of a third, and all at last."""
+    """Cut anywhere, also inside a head: two frames a second, no byte of a third, all at last."""
     now_s = 100.0
     monkeypatch.setattr(clock, "monotonic", lambda: now_s)
     said = b"".join(b"\x82\x83mask%d--" % n for n in range(6))
