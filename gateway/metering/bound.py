@@ -5,16 +5,13 @@ Fails  never.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from gateway.metering import told
 from gateway.metering.gauges import ASK, Gauge
 from gateway.metering.lease import Leased
 from gateway.metering.periods import NS
+from gateway.metering.shared import Shared
 from gateway.metering.slots import LeasedSlots
-
-if TYPE_CHECKING:
-    from gateway.metering.shared import Shared
 
 ANSWER_NS = 25_000_000  # no request waits longer for the store
 Refusing = tuple[Gauge, int]
@@ -64,7 +61,7 @@ class Bound:
         return max((one for one in waits if one[1] not in (0, ASK)), key=_gravest, default=None)
 
     async def ask(
-        self, shared: "Shared", cost: int, until_ns: int, gone: Callable[[], bool]
+        self, shared: Shared, cost: int, until_ns: int, gone: Callable[[], bool]
     ) -> Refusing | None:
         """The same as `decide`, after asking the store: None, and all of them counted it.
 

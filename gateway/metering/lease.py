@@ -5,14 +5,12 @@ Fails  never. ASK: the lease is used up, and only the store knows whether there 
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.metering.gauges import ASK, CLOSED, NEVER, Quota, Rate
 from gateway.metering.limit import Limit
 from gateway.metering.periods import NS, Calendar
-
-if TYPE_CHECKING:
-    from gateway.metering.shared import Shared
+from gateway.metering.shared import Shared
 
 _SAFE = 0.8  # our clock and the server's need not run alike
 _AHEAD_NS = NS // 5  # a lease should last about as long
@@ -38,7 +36,7 @@ class Leased:
         "most", "name", "shared", "tokens", "until_ns", "used", "used_ns", "waiters",
     )  # fmt: skip
 
-    def __init__(self, limit: Limit, name: str, shared: "Shared", local: Rate | Quota) -> None:
+    def __init__(self, limit: Limit, name: str, shared: Shared, local: Rate | Quota) -> None:
         self.name = self.key = name
         self.shared = shared
         self.local = local
@@ -218,7 +216,7 @@ class LeasedQuota(Leased):
     __slots__ = ("_begins_s", "_calendar", "_total")
 
     def __init__(
-        self, limit: Limit, name: str, shared: "Shared", local: Quota, calendar: Calendar
+        self, limit: Limit, name: str, shared: Shared, local: Quota, calendar: Calendar
     ) -> None:
         super().__init__(limit, name, shared, local)
         self._calendar = calendar

@@ -13,12 +13,9 @@ import msgspec
 
 from chassis.log import log
 from chassis.store import StoreAway
-from gateway.metering.lease import Leased
 from gateway.metering.periods import NS
 from gateway.metering.script import SCRIPT
-from gateway.metering.slots import LeasedSlots
 
-Lease = Leased | LeasedSlots
 WORKERS = "firmwire:meter:workers"
 _TICK_S = 0.2
 _TELL_EVERY_TICKS = 5
@@ -28,6 +25,33 @@ _CLOSE_S = 1.0
 _TURNS = 6
 _SLOW_MOST = 2
 _LOG = log("gateway.metering")
+
+
+class Lease(Protocol):
+    """What a worker was lent of one limit. asked: set while an answer is on its way; waiters: who
+    wait for it. key: in the store.
+    """
+
+    key: str
+    asked: asyncio.Future[bool] | None
+    waiters: int
+
+    @property
+    def holds(self) -> bool:
+        """There is something to renew, to tell or to give back."""
+        ...
+
+    def due(self, now_ns: int) -> str:
+        """`back`: give up what is left. `keep`: renew it. Empty: nothing to say."""
+        ...
+
+    def ask(self, cost: int, now_ns: int, *, back: bool = False) -> list[Any]:
+        """What to send: see script.py. The key's place is filled in by the sender."""
+        ...
+
+    def heard(self, ask: list[Any], answer: list[Any], sent_ns: int) -> None:
+        """The store's answer to an ask."""
+        ...
 
 
 class Runs(Protocol):

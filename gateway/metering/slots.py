@@ -5,14 +5,12 @@ Fails  never. A worker that is gone renews nothing: its slots are free when its 
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.metering.gauges import ASK, CLOSED
 from gateway.metering.limit import Limit
 from gateway.metering.periods import NS
-
-if TYPE_CHECKING:
-    from gateway.metering.shared import Shared
+from gateway.metering.shared import Shared
 
 _LEASE_S = 10
 _IDLE_NS = NS
@@ -28,7 +26,7 @@ class LeasedSlots:
         "slots", "until_ns", "waiters",
     )  # fmt: skip
 
-    def __init__(self, limit: Limit, key: str, shared: "Shared") -> None:
+    def __init__(self, limit: Limit, key: str, shared: Shared) -> None:
         self.key = key
         self.shared = shared
         self.running = self.slots = self.until_ns = self.waiters = self._dry_ns = self._used_ns = 0

@@ -214,3 +214,26 @@ async def test_slots_of_a_worker_that_is_gone_come_back(worker_of, server, monke
         admitted = await other.admit(theirs)
         await asyncio.sleep(0.05)
     assert admitted
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"),
+    [
+        (Limit(name="l", kind="quota", amount=60, period="year"), 60),
+        (Limit(name="l", kind="concurrency", amount=60), 60),
+        (Limit(name="l", kind="rate", amount=1, window_s=3600, burst=60), 60),
+    ],
+)
+async def test_one_of_three_that_is_alone_adds_its_share_and_no_more(
+    worker_of, own_server, limit, most
+):
+    """What the page of the gateway promises of a worker whose own line to Redis is cut."""
+    name, nowhere = consumer(), f"redis://127.0.0.1:{launch.free_port()}/0"
+    alone = worker_of("alone", nowhere, workers=3)
+    others = [worker_of(f"w{n}", own_server.url, workers=3) for n in range(2)]
+    taken = {}
+    for worker in (alone, *others):
+        bound = worker.bind(limit, consumer=name)
+        taken[worker] = sum([await worker.admit(bound) for _ in range(2 * most)])
+    assert taken[alone] == most // 3
+    assert most - 3 <= sum(taken[worker] for worker in others) <= most
