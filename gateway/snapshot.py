@@ -118,11 +118,27 @@ def within(scope: str, granted: frozenset[str]) -> bool:
     return scope in granted or f"{scope.partition(':')[0]}:*" in granted
 
 
-def plans_of(snapshot: Snapshot) -> dict[tuple[str, str], Plan]:
-    """By consumer and the name of one of its plans; "" is the default."""
-    plans = {plan.name: plan for plan in snapshot.plans}
-    found = {(one.name, name): plans[name] for one in snapshot.consumers for name in one.plans}
-    return found | {(one.name, ""): plans[one.plans[0]] for one in snapshot.consumers}
+class Held:
+    """Which consumer is on which plans. Made at every swap; nearly all are on one."""
+
+    __slots__ = ("_defaults", "_further")
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        plans = {plan.name: plan for plan in snapshot.plans}
+        self._defaults = {one.name: plans[one.plans[0]] for one in snapshot.consumers}
+        self._further = {
+            (one.name, name): plans[name]
+            for one in snapshot.consumers
+            if len(one.plans) > 1
+            for name in one.plans
+        }
+
+    def plan(self, consumer: str, wanted: str) -> Plan | None:
+        """The one of this name, "" is the default; None for one that the consumer is not on."""
+        default = self._defaults.get(consumer)
+        if not wanted or default is None or default.name == wanted:
+            return default
+        return self._further.get((consumer, wanted))
 
 
 def scopes_of(scopes: tuple[str, ...], plan: Plan) -> frozenset[str]:
@@ -252,24 +268,22 @@ def checks(snapshot: Snapshot) -> Steps[None]:
 
 def _subscriptions(snapshot: Snapshot) -> Steps[None]:
     """Whoever may call is of a consumer, and for one of its plans."""
-    held = plans_of(snapshot)
+    held = Held(snapshot)
     for part in slices(snapshot.keys):
         yield
         for key in part:
-            if (key.consumer, key.plan) not in held:
+            if held.plan(key.consumer, key.plan) is None:
                 raise _not_held(held, f"key {key.id}", key.consumer, key.plan)
     for client in snapshot.clients:
-        if (client.consumer, client.plan) not in held:
+        if held.plan(client.consumer, client.plan) is None:
             raise _not_held(held, f"client {client.id}", client.consumer, client.plan)
     for issuer in snapshot.issuers:
-        if issuer.consumer and (issuer.consumer, issuer.plan) not in held:
+        if issuer.consumer and held.plan(issuer.consumer, issuer.plan) is None:
             raise _not_held(held, f"issuer {issuer.issuer}", issuer.consumer, issuer.plan)
 
 
-def _not_held(
-    held: dict[tuple[str, str], Plan], who: str, consumer: str, plan: str
-) -> SnapshotRefused:
-    if (consumer, "") not in held:
+def _not_held(held: Held, who: str, consumer: str, plan: str) -> SnapshotRefused:
+    if held.plan(consumer, "") is None:
         return SnapshotRefused(f"{who}: no consumer {consumer}")
     return SnapshotRefused(f"{who}: {consumer} does not subscribe to the plan {plan}")
 

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.control.shapes import KeyView
 from gateway.routes import Table
-from gateway.snapshot import Snapshot, plans_of, scopes_of, within
+from gateway.snapshot import Held, Snapshot, scopes_of, within
 
 _FOLDER = Path(__file__).parents[2] / "openapi"
 _TIERS = ("process", "experience", "system")
@@ -21,7 +21,9 @@ OWN = "/portal/v1/me"
 
 def first_call(key: KeyView, snapshot: Snapshot) -> str:
     """Its path. key: an active one."""
-    plan = plans_of(snapshot)[key.consumer, key.plan]
+    plan = Held(snapshot).plan(key.consumer, key.plan)
+    if plan is None:
+        return OWN
     scopes = scopes_of(key.scopes, plan)
     sandboxed = {one.name for one in snapshot.upstreams if one.sandbox_origins}
     table = Table((route, route) for route in snapshot.routes)

@@ -23,7 +23,7 @@ from gateway.metering.shared import Shared
 from gateway.pipeline import Pipe, pipe_of
 from gateway.policy import Caller, LogLines, Policy, Share, Tools
 from gateway.routes import Route, Table
-from gateway.snapshot import Key, Plan, Snapshot, SnapshotRefused, plans_of, scopes_of
+from gateway.snapshot import Held, Key, Plan, Snapshot, SnapshotRefused, scopes_of
 from gateway.steps import Steps, slices
 
 UNROUTED = "-"
@@ -195,14 +195,16 @@ def _rows(
     snapshot: Snapshot, peppers: Peppers, before: Mapping[bytes, Row]
 ) -> Steps[dict[bytes, Row]]:
     """By key hash, taken over from before when nothing changed for them."""
-    plans = plans_of(snapshot)
+    held = Held(snapshot)
     found: dict[bytes, Row] = {}
     for part in slices(snapshot.keys):
         yield
         for key in part:
             if key.pepper not in peppers.secrets:
                 raise SnapshotRefused(f"key {key.id}: its pepper {key.pepper} is not known here")
-            plan = plans[key.consumer, key.plan]
+            plan = held.plan(key.consumer, key.plan)
+            if plan is None:
+                raise SnapshotRefused(f"key {key.id}: {key.consumer} has no plan for it")
             row = before.get(key.digest)
             if (
                 row is None

@@ -14,7 +14,7 @@ from msgspec import Struct
 from contracts.principal import Principal
 from gateway.identity.jose import PublicKey, Signed, Unfit, keys_of, taken_apart
 from gateway.policy import Caller
-from gateway.snapshot import Client, Issuer, Key, Plan, Snapshot, plans_of, within
+from gateway.snapshot import Client, Held, Issuer, Key, Plan, Snapshot, within
 
 LEEWAY_S = 5
 LIFE_MOST_S = 24 * 3_600
@@ -73,7 +73,7 @@ class Bearers:
         self._tokens: dict[bytes, Token] = {}
         self._trusted: dict[str, Trusted] = {}
         self._clients: dict[str, Client] = {}
-        self._plans: dict[tuple[str, str], Plan] = {}
+        self._held = Held(Snapshot(0))
         self._revoked: frozenset[str] = frozenset()
         self._callers: dict[tuple[Any, ...], Caller] = {}
 
@@ -87,7 +87,7 @@ class Bearers:
             for issuer in snapshot.issuers
         }
         self._clients = {client.id: client for client in snapshot.clients}
-        self._plans = plans_of(snapshot)
+        self._held = Held(snapshot)
         self._revoked = frozenset(snapshot.revoked)
         self._callers.clear()
         self.tickets.clear()
@@ -149,7 +149,7 @@ class Bearers:
         who = (token.issuer, token.client, token.subject, token.scopes)
         caller = self._callers.get(who)
         if caller is None:
-            plan = self._plans.get((consumer, wanted))
+            plan = self._held.plan(consumer, wanted)
             if plan is None:
                 raise Unfit("a consumer nobody knows")
             name = token.client or token.subject
