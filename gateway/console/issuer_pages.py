@@ -28,9 +28,19 @@ PAGE = 50
 
 @get(ISSUERS, **may_do("issuers:read"))
 async def issuers(
-    request: Asked, search: FromQuery[str] = "", cursor: FromQuery[str | None] = None
+    request: Asked,
+    search: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+    edit: FromQuery[str] = "",
 ) -> Response[str]:
-    return await _issuers(request, search=search, cursor=cursor)
+    """edit: the issuer that the form below shows."""
+    told = None
+    if edit:
+        seen = await database(request).read(lambda c: kept.issuer_of(c, edit))
+        told = {name: getattr(seen, name) for name in ("issuer", "audience", "consumer", "plan")}
+        told |= {"jwks_uri": seen.jwks_uri, "types": " ".join(seen.types)}
+        told["scopes"] = "\n".join(seen.scopes)
+    return await _issuers(request, told, search=search, cursor=cursor)
 
 
 @post(ISSUERS, status_code=303, **may_do("issuers:write"))

@@ -183,6 +183,10 @@ async def test_an_issuer_is_trusted_asked_again_and_removed(visitor, admin, issu
     assert (seen.plan, seen.types, seen.keys) == ("internal", ("at+jwt", "jwt"), ("k1",))
     assert url in (await visitor.page("/issuers?search=acme")).text
     assert f'value="{url}"' not in (await visitor.page("/issuers?search=nobody")).text
+    edited = (await visitor.page(f"/issuers?edit={url}")).text
+    assert f'value="{url}/keys"' in edited
+    assert 'value="at+jwt jwt"' in edited
+    assert (await visitor.page("/issuers?edit=https://nobody.example")).status_code == 404
     keys.append(ECKey.generate_key("P-256", {"kid": "k2", "alg": "ES256", "use": "sig"}))
     for done in ("keys_new", "keys_same"):
         answer = await visitor.sent("/issuers/refresh", issuer=url)
