@@ -80,7 +80,7 @@ def demand_unused(connection: Connection, name: str, plans: Iterable[str]) -> No
     if using:
         told = ", ".join(using[:_NAMED_MOST]) + (", ..." if len(using) > _NAMED_MOST else "")
         plan = next((plan for plan in plans if plan), "the default plan")
-        raise Problem(Fault.CONFLICT, f"{plan} is used by {told}: end or move these first.")
+        raise Problem(Fault.CONFLICT, f"{plan} is used by {told}: end these first.")
 
 
 def _using(
