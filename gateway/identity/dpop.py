@@ -1,14 +1,15 @@
 """This file exists to believe a caller that it holds the key its token is bound to (DPoP).
 
-Owns   what a proof must say. That it counts once is for whoever remembers (proofs.py, and the
-       database at the token endpoint).
+Owns   what a proof must say, and the nonces it may be asked for. That it counts once is for
+       whoever remembers (proofs.py, and the database at the token endpoint).
 Fails  Unfit, for our own eyes only.
-Source RFC 9449 sections 4.3 (checking) and 11.1 (replay), RFC 7638 (thumbprint).
+Source RFC 9449 sections 4.3 (checking), 8 and 9 (nonces), 11.1 (replay), RFC 7638 (thumbprint).
 """
 
 import hashlib
 import hmac
 import re
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -29,6 +30,29 @@ class Proof(Struct, frozen=True):
     thumbprint: str
     id: bytes
     issued_s: int
+    nonce: str = ""
+
+
+class Nonces:
+    """One a minute, the same at every worker of every gateway with these peppers: nothing is kept,
+    and nobody can know one before its time. hashers: of the peppers, the current one first.
+    """
+
+    def __init__(self, hashers: Sequence[Callable[[bytes], bytes]]) -> None:
+        self._hashers = hashers
+
+    def at(self, now_s: float) -> str:
+        """To be told."""
+        return _nonce(self._hashers[0], int(now_s) // WINDOW_S)
+
+    def holds(self, nonce: str, now_s: float) -> bool:
+        """This minute's, or that of one beside it: clocks differ, and requests travel."""
+        minute = int(now_s) // WINDOW_S
+        return any(
+            _same(nonce, _nonce(hashed, minute + ago))
+            for hashed in self._hashers
+            for ago in (0, -1, 1)
+        )
 
 
 def checked(
@@ -42,11 +66,13 @@ def checked(
     jwk = parsed.header.get("jwk")
     if not isinstance(jwk, dict):
         raise Unfit("jwk")
-    issued_s, jti = claims.get("iat"), claims.get("jti")
+    issued_s, jti, nonce = claims.get("iat"), claims.get("jti"), claims.get("nonce", "")
     if type(issued_s) is not int or not now_s - WINDOW_S < issued_s <= now_s + LEEWAY_S:
         raise Unfit("iat")
     if not isinstance(jti, str) or not 0 < len(jti) <= 256:
         raise Unfit("jti")
+    if not isinstance(nonce, str):
+        raise Unfit("nonce")
     if claims.get("htm") != method or _place(claims.get("htu")) != _here(host, path):
         raise Unfit("made for another request")
     if token is not None and not _same(claims.get("ath"), b64(hashlib.sha256(token).digest())):
@@ -55,7 +81,11 @@ def checked(
     key.verify(parsed)
     thumbprint = str(key.key.thumbprint())
     id = hashlib.sha256(f"{thumbprint} {jti}".encode()).digest()[:ID_BYTES]
-    return Proof(thumbprint, id, issued_s)
+    return Proof(thumbprint, id, issued_s, nonce)
+
+
+def _nonce(hashed: Callable[[bytes], bytes], minute: int) -> str:
+    return b64(hashed(b"dpop nonce %d" % minute)[:ID_BYTES])
 
 
 def _same(given: object, expected: str) -> bool:

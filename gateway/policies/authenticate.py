@@ -6,7 +6,7 @@ Fails   UNAUTHENTICATED, in the same words for a key or token that is missing, w
         revoked, expired, used from elsewhere or without its proof: nobody learns which.
         UNAVAILABLE where it cannot be known that a proof is new.
 Source  RFC 6750 section 2.1 (Bearer); RFC 7617 (Basic, for pages); RFC 8705 section 3 (mTLS);
-        RFC 9449 section 7 (DPoP); RFC 9110 section 11.6.1.
+        RFC 9449 sections 7 and 9 (DPoP); RFC 9110 section 11.6.1.
 """
 
 import hmac
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from contracts.problem import Fault, Problem
-from gateway.identity.dpop import Proof, checked
+from gateway.identity.dpop import Nonces, Proof, checked
 from gateway.identity.jose import Unfit, b64
 from gateway.identity.proofs import Forgetful, Proofs
 from gateway.keys import well_formed
@@ -40,17 +40,20 @@ _CHALLENGES = (
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """forms: a key as Basic password is taken with every method; then whoever is behind the route
-    must tell its own forms from those of other sites. keys_only: no access tokens.
+    must tell its own forms from those of other sites. keys_only: no access tokens. dpop_nonce: a
+    DPoP proof must hold a nonce of ours, so that none was made long before it is sent.
     """
 
     forms: bool = False
     keys_only: bool = False
+    dpop_nonce: bool = False
 
 
 class _Authenticate:
     def __init__(self, config: Config, tools: Tools) -> None:
         self._forms = config.forms
         self._tokens = not config.keys_only
+        self._nonces = Nonces(tools.hashers) if config.dpop_nonce else None
         self._callers = tools.callers
         self._hashers = tools.hashers
         self._unix = tools.unix
@@ -144,6 +147,10 @@ class _Authenticate:
         if ticket is None or now_s >= ticket.until_s or not ticket.jkt:
             return _nobody(x)
         proof = _proof(x, token, ticket.jkt, now_s)
+        if proof is not None and self._nonces is not None:
+            x.down.append((b"dpop-nonce", self._nonces.at(now_s).encode()))
+            if not self._nonces.holds(proof.nonce, now_s):
+                return _without_nonce(x)
         try:
             if proof is None or not self._proofs.first(proof, now_s):
                 return _nobody(x)
@@ -182,6 +189,12 @@ def _proof(x: Exchange, token: bytes, jkt: str, now_s: float) -> Proof | None:
 def _nobody(x: Exchange) -> Problem:
     x.down.extend(_CHALLENGES)
     return Problem(Fault.UNAUTHENTICATED, _SAY)
+
+
+def _without_nonce(x: Exchange) -> Problem:
+    """Told only to who holds the token's key."""
+    x.down.append((b"www-authenticate", b'DPoP error="use_dpop_nonce", algs="ES256 EdDSA"'))
+    return Problem(Fault.UNAUTHENTICATED, "The proof needs the nonce of the header DPoP-Nonce.")
 
 
 def _unsure(error: Exception) -> Problem:

@@ -3,8 +3,9 @@
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.identity.dpop import checked
+from gateway.identity.dpop import Nonces, checked
 from gateway.identity.jose import Unfit
+from gateway.keys import hasher
 
 HERE = {"method": "GET", "host": "api.test", "path": "/system/v1/x"}
 
@@ -100,3 +101,16 @@ def test_a_proof_is_signed_by_the_key_it_shows(maker, key):
     for proof in forged:
         with pytest.raises(Unfit):
             checked(proof, **HERE, token=None, now_s=maker.now_s)
+
+
+def test_a_nonce_is_of_its_minute_and_of_these_peppers():
+    """The same everywhere, also after a change of peppers; not long before, not long after."""
+    old, new = hasher(b"a" * 32), hasher(b"b" * 32)
+    here, there, changed = Nonces([old]), Nonces([old]), Nonces([new, old])
+    nonce = here.at(6000.0)
+    holds = {at_s: there.holds(nonce, at_s) for at_s in (5939, 5940, 6000, 6059, 6119, 6120)}
+    assert holds == {5939: False, 5940: True, 6000: True, 6059: True, 6119: True, 6120: False}
+    assert changed.holds(nonce, 6000.0)
+    assert changed.at(6000.0) != nonce
+    assert not here.holds(changed.at(6000.0), 6000.0)
+    assert not here.holds("", 6000.0)

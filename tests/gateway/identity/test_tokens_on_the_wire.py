@@ -94,6 +94,32 @@ async def test_a_token_bound_to_a_key_needs_a_proof_a_request(gate, tokens):
     assert (await gate.ask(**ask, DPoP=again)).status == 200
 
 
+async def test_a_route_may_ask_proofs_for_a_nonce(gate, tokens):
+    """RFC 9449 section 9: without one, or with another, the proof's holder is told another;
+    who does not hold the key is told nothing."""
+    key, thief = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
+    token = tokens.token(cnf={"jkt": key.thumbprint()})
+    policies = {"authenticate": {"dpop_nonce": True}, "authorise": {"scope": "system"}, "meter": {}}
+    gate.route = {"policies": policies}
+    gate.publish()
+
+    async def asked(by=key, **claims):
+        claims = {"htu": "http://gateway.test/system/v1/things", **claims}
+        proof = tokens.proof(token, by, iat=int(gate.worker.unix()), **claims).decode()
+        return await gate.ask(key=None, Authorization=f"DPoP {token.decode()}", DPoP=proof)
+
+    first = await asked()
+    assert first.status == 401
+    assert 'error="use_dpop_nonce"' in first.headers["www-authenticate"]
+    nonce = first.headers["dpop-nonce"]
+    good = await asked(nonce=nonce)
+    assert (good.status, good.headers["dpop-nonce"]) == (200, nonce)
+    for wrong in (await asked(nonce="A" * 22), await asked(nonce=7)):
+        assert wrong.status == 401
+    stranger = await asked(thief, nonce=nonce)
+    assert (stranger.status, "dpop-nonce" in stranger.headers) == (401, False)
+
+
 async def test_a_token_bound_to_a_certificate_needs_that_certificate(
     gate, tokens, certificates, reply_from
 ):
