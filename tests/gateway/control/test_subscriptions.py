@@ -1,5 +1,7 @@
 """Consumers subscribe to plans; what is for one of them keeps exactly its rights."""
 
+import asyncio
+
 import pytest
 
 from chassis import clock
@@ -132,3 +134,22 @@ async def test_each_plan_has_its_own_figures(admin, ben, control, tmp_path):
     (told,) = (await snapshot(control, tmp_path)).adjusted
     assert (told.consumer, told.plan, told.limit, told.generation) == (ben, "bills", "day", 1)
     assert (await refused(admin.reset_quota(ben, plan="gone"))).errors[0].pointer == "/plan"
+
+
+async def test_a_real_data_plane_counts_by_plan(admin, control, tmp_path, upstream, Plane):
+    """From the key to the figure an admin sees; the second plan is not touched by the first."""
+    two = Limit(name="day", kind="quota", amount=2, period="day")
+    for plan in ("one", "other"):
+        await admin.set_plan(plan, PlanDraft(scopes=("system:*",), limits=(two,)))
+    await admin.set_consumer("ben", "one", "other")
+    first, second = [(await admin.create_key("ben", plan=plan)) for plan in ("one", "other")]
+    async with Plane(tmp_path, control) as plane, asyncio.timeout(10):
+        while await plane.status(second.secret) != 200:
+            await asyncio.sleep(0.005)
+        statuses = [await plane.status(first.secret) for _ in range(3)]
+        assert (statuses, await plane.status(second.secret)) == ([200, 200, 429], 200)
+        await plane.feed.push()
+    used = [(one.plan, one.limits[0].used) for one in await admin.quotas("ben")]
+    assert used == [("one", 2), ("other", 2)]
+    asked = Asked(key_id=first.key.id, path="/system/v1/x")
+    assert not (await admin.why_denied(asked)).let_in
