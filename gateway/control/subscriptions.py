@@ -64,7 +64,7 @@ def plan_for(connection: Connection, name: str, wanted: str, pointer: str = "/pl
     ).scalar_one()
     if wanted in ("", default) or wanted in further(connection, [name]).get(name, ()):
         return wanted or default
-    raise invalid(pointer, f"{name} does not subscribe to the plan {wanted}")
+    raise invalid(pointer, f"{name} does not subscribe to the plan {wanted}: subscribe it first")
 
 
 def demand_unused(connection: Connection, name: str, plans: Iterable[str]) -> None:

@@ -256,9 +256,13 @@ async def test_every_form_does_what_it_says(visitor, tmp_path, admin):
     assert (await admin.key(key.id)).state == "revoked"
     assert (await sent(f"/keys/{key.id}/rotate", overlap_hours="24")).status_code == 409
     trail = (await admin.audit(search="why")).items
-    assert [
-        entry.action for entry in trail[:5]
-    ] == ["key.revoked", "key.shortened", "plan.set", "quota.reset", "quota.raised"]
+    assert [entry.action for entry in trail[:5]] == [
+        "key.revoked",
+        "key.shortened",
+        "plan.set",
+        "quota.reset",
+        "quota.raised",
+    ]
 
 
 async def test_a_plan_is_edited_whole(visitor, tmp_path, admin):
