@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 BATCHES = int(os.environ.get("FIRMWIRE_TEST_FUZZ", "0"))
@@ -301,7 +301,7 @@ async def test_case_05_both_read_a_good_request_alike(pair):
 
 @settings(
     max_examples=BATCHES or 40, deadline=None, derandomize=not BATCHES, database=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=list(HealthCheck), phases=(Phase.generate,),  # shrinking takes an hour
 )  # fmt: skip
 @given(batch=st.lists(mutated() | built(), min_size=BATCH, max_size=BATCH), warm=st.booleans())
 async def test_case_05_what_we_forward_hyper_reads_the_same_way(pair, batch, warm):
