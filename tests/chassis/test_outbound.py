@@ -294,3 +294,25 @@ async def test_the_lane_of_a_request_is_kept_at_the_vendor(peer, said, signer, v
             assert (await tier.send("GET", "/ask")).json(int) == 200
         await tier.aclose()
     await door.aclose()
+
+
+async def test_a_call_that_is_cancelled_ends(peer, said):
+    """Also in the moment its reply comes: whoever calls again and again stops when told to."""
+    door = Outbound(peer.url, peer="cancelled", deadline_s=5)
+    peer.answers = [said(200)] * 10_000
+
+    async def calling():
+        while True:
+            await door.send("GET", "/")
+
+    for number in range(100):
+        task = asyncio.create_task(calling())
+        await asyncio.sleep(0.0003 * (number % 40))
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        if not done:  # the next cancel may reach it
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0.001)
+        assert done, f"cancelled, and yet it went on calling ({number})"
+    await door.aclose()
